@@ -1,0 +1,1 @@
+"""The checkpoints that ship with spivae; see README.md in this folder."""

@@ -1,0 +1,197 @@
+"""Latents: which latent neurons a model uses, and how their means depend on the parameters.
+
+A latent that the KL term has switched off has mu near 0 and sigma^2 near 1, whatever the trajectory. The
+measures Var(mu) and mean(log sigma^2) follow Lu et al., Phys. Rev. X 10, 031056 (2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spivae.api import (
+    SURVIVING_KL,
+    Analysis,
+    Axis,
+    Figure,
+    Histogram,
+    HLine,
+    Line,
+    Panel,
+    Points,
+    Result,
+    SpivaeError,
+    hookimpl,
+    option,
+    surviving,
+)
+
+GOLDEN = (5**0.5 - 1) / 2
+LOWEST_KL = 1e-6  # nats; what is below is as good as nothing, and 0 has no place on a log axis
+
+
+@dataclass(frozen=True)
+class Options:
+    latent: int | None = option(None, "show this latent alone (default: all, the idle ones faintly)", low=0)
+    points: int = option(600, "trajectories drawn in each panel", low=1, high=20_000)
+    bins: int = option(60, "bins of the histograms", low=2, high=500)
+
+
+class Latents(Analysis):
+    name = "latents"
+    title = "Latents"
+    options = Options
+
+    def compute(self, context):
+        """Histograms have a row a latent; `mu`, `parameters` and `combinations` a row a drawn trajectory."""
+        mu, logvar, kl = context.predictions.mu, context.predictions.logvar, context.predictions.kl
+        count = mu.shape[1]
+        if count == 0:
+            return Result(scalars={"latents": 0, "surviving": [], "kl": []})
+        if context.options.latent is not None and context.options.latent >= count:
+            raise SpivaeError(f"option latent: this model has latents 0..{count - 1}")
+        process, theta = context.process, context.dataset.theta
+        kl = kl.mean(axis=0, dtype=float)
+        var_mu, mean_logvar = mu.var(axis=0, dtype=float), logvar.mean(axis=0, dtype=float)
+        mu_edges, mu_counts = histograms(mu, context.options.bins)
+        sigma2_edges, sigma2_counts = histograms(np.exp(logvar.astype(float)), context.options.bins)
+        drawn = spread(len(mu), context.options.points)
+        combinations = process.combinations(theta[drawn], length=context.dataset.steps + 1)
+        return Result(
+            arrays={
+                "mu_edges": mu_edges,
+                "mu_counts": mu_counts,
+                "sigma2_edges": sigma2_edges,
+                "sigma2_counts": sigma2_counts,
+                "mu": mu[drawn],
+                "parameters": theta[drawn],
+                "combinations": np.reshape(list(combinations.values()), (-1, len(drawn))).T,
+            },
+            scalars={
+                "latents": count,
+                "surviving": surviving(kl),
+                "kl": kl.tolist(),
+                "var_mu": var_mu.tolist(),
+                "mean_logvar": mean_logvar.tolist(),
+                "shown": list(range(count)) if context.options.latent is None else [context.options.latent],
+                "parameters": [parameter.label for parameter in process.parameters],
+                "units": [parameter.unit for parameter in process.parameters],
+                "scales": [parameter.scale for parameter in process.parameters],
+                "combinations": list(combinations),
+            },
+        )
+
+    def figure(self, result):
+        found = result.scalars
+        if not found["latents"]:
+            return Figure(
+                panels=(), title=self.title, caption="This model has no latents: it is a WaveNet alone."
+            )
+        mu = Axis(label="μ")
+        axes = [
+            Axis(label=label, unit=unit, scale=scale)
+            for label, unit, scale in zip(found["parameters"], found["units"], found["scales"], strict=True)
+        ]
+        columns = [*result.arrays["parameters"].T, *result.arrays["combinations"].T]
+        axes += [Axis(label=name) for name in found["combinations"]]
+        panels = [
+            Panel(title=f"μ against {axis.label}", x=axis, y=mu, marks=scatter(result, column))
+            for axis, column in zip(axes, columns, strict=True)
+        ]
+        return Figure(
+            panels=(*distributions(result), *measures(result), *panels),
+            title=self.title,
+            caption=caption(found),
+            columns=4,
+        )
+
+
+def spread(count, wanted):
+    """Rows (<= wanted,) of `count`, evenly spread and without a period that a grid could share."""
+    if wanted >= count:
+        return np.arange(count)
+    return np.unique((np.arange(wanted) * GOLDEN % 1 * count).astype(int))
+
+
+def histograms(values, bins):
+    """Common edges (bins + 1,) and the counts (Z, bins) of each column of values (n, Z)."""
+    finite = values[np.isfinite(values)]
+    edges = np.histogram_bin_edges(finite, bins)
+    return edges, np.stack([np.histogram(column, edges)[0] for column in values.T])
+
+
+def caption(found):
+    if not found["surviving"]:
+        return f"No latent survives: no KL is above {SURVIVING_KL} nats."
+    names = ", ".join(map(str, found["surviving"]))
+    return f"Surviving (KL above {SURVIVING_KL} nats): {names}. Grey latents are idle."
+
+
+def style(found, latent):
+    """Colour and label of one latent: its own where it survives or was asked for, grey otherwise."""
+    if latent in found["surviving"] or len(found["shown"]) == 1:
+        return {"color": latent % 6, "label": str(latent)}
+    return {"muted": True}
+
+
+def by_importance(found):
+    """The latents to show, idle ones first, so that the others are drawn over them."""
+    return sorted(found["shown"], key=lambda latent: (latent in found["surviving"], latent))
+
+
+def distributions(result):
+    """Histograms of mu and sigma^2 over the dataset, an outline a latent, counts on a log axis."""
+    for name, label in (("mu", "μ"), ("sigma2", "σ²")):
+        marks = tuple(
+            Histogram(
+                edges=result.arrays[f"{name}_edges"],
+                counts=result.arrays[f"{name}_counts"][latent],
+                **style(result.scalars, latent),
+            )
+            for latent in by_importance(result.scalars)
+        )
+        counts = Axis(label="trajectories", scale="log", low=0.8)
+        yield Panel(
+            title=f"Distribution of {label}", x=Axis(label=label), y=counts, marks=marks, legend="latent"
+        )
+
+
+def measures(result):
+    """Var(mu) with mean(log sigma^2), and the KL divergence with its threshold, against the latent."""
+    latents = np.arange(result.scalars["latents"])
+    kl = np.maximum(result.scalars["kl"], LOWEST_KL)
+    used = np.isin(latents, result.scalars["surviving"])
+    index = Axis(label="latent", low=-0.5, high=len(latents) - 0.5)
+    yield Panel(
+        title="Which latents are used",
+        x=index,
+        marks=(
+            HLine(y=0.0, muted=True, dashed=True),
+            Line(x=latents, y=np.array(result.scalars["var_mu"]), label="Var(μ)", color=0),
+            Line(x=latents, y=np.array(result.scalars["mean_logvar"]), label="mean(log σ²)", color=1),
+        ),
+    )
+    marks = [HLine(y=SURVIVING_KL, muted=True, dashed=True)]
+    for chosen, look in (
+        (used, {"label": "survives", "color": 2}),
+        (~used, {"label": "idle", "muted": True}),
+    ):
+        if chosen.any():
+            marks.append(Points(x=latents[chosen], y=kl[chosen], **look))
+    yield Panel(
+        title="KL a latent", x=index, y=Axis(label="KL", unit="nats", scale="log"), marks=tuple(marks)
+    )
+
+
+def scatter(result, column):
+    """mu of the drawn trajectories against one value of each."""
+    return tuple(
+        Points(x=column, y=result.arrays["mu"][:, latent], **style(result.scalars, latent))
+        for latent in by_importance(result.scalars)
+    )
+
+
+@hookimpl
+def register_analyses(register):
+    register(Latents())

@@ -1,0 +1,168 @@
+"""Analyses: what can be asked of a model, with options declared once for flags, controls and help."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from spivae.errors import SpivaeError
+from spivae.figure.spec import Figure
+
+if typing.TYPE_CHECKING:
+    from spivae.checkpoint import Checkpoint
+    from spivae.dataset import Dataset
+    from spivae.prediction import Predictions
+    from spivae.process import Process
+
+Array = npt.NDArray[Any]
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    choices: Sequence[str] = (),
+    low: float | None = None,
+    high: float | None = None,
+) -> Any:
+    """A field of an options dataclass: its default, what it does, and what it allows."""
+    return field(default=default, metadata={"help": help, "choices": tuple(choices), "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One declared option, as the command line and the app read it. `kind` is bool, int, float or str."""
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    optional: bool = False
+
+    def parse(self, value: object) -> Any:
+        """The value as this option's type. Raises SpivaeError that names the option and what it allows."""
+        if value is None or (self.optional and value == ""):
+            if self.optional:
+                return None
+            raise SpivaeError(f"option {self.name}: needs a value")
+        if self.kind is bool and isinstance(value, str):
+            if value.lower() not in _BOOLEANS:
+                raise SpivaeError(f"option {self.name}: {value!r} is not yes or no")
+            return _BOOLEANS[value.lower()]
+        try:
+            parsed = self.kind(value)
+        except (TypeError, ValueError):
+            raise SpivaeError(f"option {self.name}: {value!r} is no {self.kind.__name__}") from None
+        if self.choices and parsed not in self.choices:
+            raise SpivaeError(f"option {self.name}: {value!r} is none of {', '.join(self.choices)}")
+        if (self.low is not None and parsed < self.low) or (self.high is not None and parsed > self.high):
+            raise SpivaeError(f"option {self.name}: {value} is outside {self.low}..{self.high}")
+        return parsed
+
+
+_BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """For an analysis without options."""
+
+
+def declared_options(options: type) -> tuple[Option, ...]:
+    """The options that a dataclass declares, in order."""
+    hints = typing.get_type_hints(options)
+    found = []
+    for item in dataclasses.fields(options):
+        kind, optional = hints[item.name], False
+        if isinstance(kind, types.UnionType):
+            kind, optional = next(part for part in kind.__args__ if part is not type(None)), True
+        details = {"help": "", **item.metadata}
+        found.append(Option(name=item.name, kind=kind, default=item.default, optional=optional, **details))
+    return tuple(found)
+
+
+def parse_options(options: type, given: Mapping[str, object]) -> Any:
+    """An instance of the options dataclass from raw values. Raises SpivaeError for unknown or bad ones."""
+    declared = {item.name: item for item in declared_options(options)}
+    for name in given:
+        if name not in declared:
+            known = ", ".join(declared) or "no options"
+            raise SpivaeError(f"option {name}: unknown; this analysis has {known}")
+    return options(**{name: declared[name].parse(value) for name, value in given.items()})
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which trajectories an analysis looks at; shared by all analyses."""
+
+    per_cell: int = option(20, "trajectories in each cell of the grid", low=1, high=10_000)
+    grid: str = option(
+        "training", "the training grid, or the wider test grid of the seed", choices=("training", "test")
+    )
+    seed: int = option(12345, "seed of the test trajectories", low=0)
+    file: str | None = option(None, "a dataset in the .npz layout, instead of fresh trajectories")
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that an analysis may look at."""
+
+    checkpoint: Checkpoint
+    process: Process
+    dataset: Dataset
+    predictions: Predictions
+    options: Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an analysis found: named arrays and scalars (numbers, strings, lists of them)."""
+
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    scalars: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Scalars and arrays as plain Python values; NaN and infinity become None."""
+        return {"scalars": _plain(dict(self.scalars)), "arrays": _plain(dict(self.arrays))}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+class Analysis:
+    """A question to a model: `compute` answers in numbers, `figure` draws them.
+
+    A subclass names itself, declares its options as a frozen dataclass of `option` fields, and never changes
+    what it is given. `compute` is called in a process that holds the model; `figure` sees the result alone.
+    """
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    options: ClassVar[type] = NoOptions
+
+    def compute(self, context: Context) -> Result:
+        raise NotImplementedError(f"{type(self).__name__} does not implement compute")
+
+    def figure(self, result: Result) -> Figure:
+        raise NotImplementedError(f"{type(self).__name__} does not implement figure")

@@ -1,0 +1,57 @@
+"""All that a plugin imports. What is here stays, or changes with a notice under "Plugin API" in the changelog."""
+
+from spivae.analysis import (
+    Analysis,
+    Context,
+    NoOptions,
+    Option,
+    Result,
+    option,
+)
+from spivae.dataset import CellIndex, Dataset, Grid
+from spivae.errors import SpivaeError
+from spivae.figure.spec import (
+    Axis,
+    Figure,
+    Heatmap,
+    Histogram,
+    HLine,
+    Line,
+    Panel,
+    Points,
+    Text,
+    VLine,
+)
+from spivae.hookspecs import hookimpl
+from spivae.prediction import SURVIVING_KL, Predictions, surviving
+from spivae.process import Array, Parameter, Process
+
+__all__ = [
+    "SURVIVING_KL",
+    "Analysis",
+    "Array",
+    "Axis",
+    "CellIndex",
+    "Context",
+    "Dataset",
+    "Figure",
+    "Grid",
+    "HLine",
+    "Heatmap",
+    "Histogram",
+    "Line",
+    "NoOptions",
+    "Option",
+    "Panel",
+    "Parameter",
+    "Points",
+    "Predictions",
+    "Process",
+    "Result",
+    "SpivaeError",
+    "Text",
+    "VLine",
+    "hookimpl",
+    "option",
+    "surviving",
+]

@@ -1,0 +1,278 @@
+"""What there is: the checkpoints and runs under some folders, found without reading a single weight."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from spivae.checkpoint.naming import SUFFIXES, shipped_models
+from spivae.checkpoint.reading import read_header
+from spivae.errors import SpivaeError
+from spivae.liveness import is_alive
+
+if TYPE_CHECKING:
+    from spivae.checkpoint.reading import Foreign
+
+# where the last epoch's record is looked for first: some hundred steps' worth of lines
+_TAIL = 2**17
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """One line of a list of checkpoints and runs. `error` says why a broken one is broken.
+
+    `modified` is in seconds since the epoch; `size` in bytes, for a run that of its checkpoints; `state` is
+    a run's: queued, running, stopped, finished, failed, or lost (its trainer is gone), else "".
+    """
+
+    path: str
+    name: str
+    kind: Literal["checkpoint", "run"]
+    format: str = ""
+    process: str = ""
+    parameters: int | None = None
+    modified: float = 0.0
+    size: int = 0
+    metrics: dict[str, Any] = {}
+    state: str = ""
+    error: str | None = None
+
+
+class _RunFile(msgspec.Struct):
+    """What a list shows of run.json."""
+
+    id: str = ""
+    process: str = ""
+    state: str = ""
+    host: str = ""
+    pid: int = 0
+    pid_started: int | None = None
+    error: str | None = None
+
+
+_run_file = msgspec.json.Decoder(_RunFile)
+_record = msgspec.json.Decoder(dict[str, Any])
+
+
+def default_folders() -> list[Path]:
+    """Where checkpoints and runs are looked for: shipped models, ./models, ./runs, the user's data folder."""
+    import platformdirs
+
+    return [shipped_models(), Path("models"), Path("runs"), platformdirs.user_data_path("spivae")]
+
+
+def newest_first(entries: Iterable[Entry]) -> list[Entry]:
+    """Sorted by age; entries of the same age by path."""
+    return sorted(entries, key=lambda entry: (-entry.modified, entry.path))
+
+
+def scan(folders: Iterable[Path | str], foreign: Foreign | None = None) -> Iterator[Entry]:
+    """Checkpoints and runs under folders and their sub-folders, one by one as they are found.
+
+    A run comes first and then its checkpoints, named RUN/best and so on. What is broken or cannot be read
+    comes as an entry with an error; what several folders or links lead to comes once. A default folder
+    that does not exist (yet) is passed over. `foreign` reads checkpoints of formats that plugins know.
+    """
+    walk = _Walk(foreign)
+    optional: set[str] | None = None
+    for folder in folders:
+        root = os.fspath(folder)
+        if not os.path.lexists(root):
+            if optional is None:
+                optional = {os.path.abspath(path) for path in default_folders()}
+            if os.path.abspath(root) in optional:
+                continue
+        yield from walk.root(root)
+
+
+class _Walk:
+    """One scan: what it has seen so far, so that nothing comes twice."""
+
+    def __init__(self, foreign: Foreign | None) -> None:
+        self.foreign = foreign
+        self.seen: set[str] = set()
+
+    def is_new(self, real: str) -> bool:
+        if real in self.seen:
+            return False
+        self.seen.add(real)
+        return True
+
+    def root(self, root: str) -> Iterator[Entry]:
+        real = os.path.realpath(root)
+        if os.path.isfile(real):
+            if self.is_new(real):
+                yield self.checkpoint(root, _stem(os.path.basename(root)))
+            return
+        waiting = [(root, real, "")]
+        while waiting:
+            path, real, prefix = waiting.pop()
+            if not self.is_new(real):
+                continue
+            try:
+                with os.scandir(path) as listing:
+                    items = sorted(listing, key=lambda item: item.name)
+            except OSError as error:
+                what = "no such folder" if isinstance(error, FileNotFoundError) else _why(error)
+                yield Entry(
+                    path=path, name=prefix.rstrip("/") or path, kind="checkpoint", error=f"{path}: {what}"
+                )
+                continue
+            if any(item.name == "run.json" for item in items):
+                yield from self.run(path, real)
+                continue
+            folders = []
+            for item in items:
+                name = item.name
+                if name.startswith("."):
+                    continue
+                if _is_folder(item):
+                    folders.append((item.path, _real(item, real), f"{prefix}{name}/"))
+                elif name.endswith(SUFFIXES) and self.is_new(_real(item, real)):
+                    yield self.checkpoint(item.path, prefix + _stem(name))
+            waiting += reversed(folders)
+
+    def run(self, path: str, real: str) -> Iterator[Entry]:
+        """A run's entry, then its checkpoints'."""
+        files: list[os.DirEntry[str]] = []
+        folder = os.path.join(path, "checkpoints")
+        problem = None
+        try:
+            with os.scandir(folder) as listing:
+                files = sorted(
+                    (item for item in listing if item.name.endswith(SUFFIXES) and item.name[0] != "."),
+                    key=lambda item: item.name,
+                )
+        except FileNotFoundError:
+            pass  # the run has not saved anything yet
+        except OSError as error:
+            problem = f"{folder}: {_why(error)}"
+        entry = _run_entry(path)
+        entry.error = entry.error or problem
+        entry.size = sum(_size(item) for item in files)
+        yield entry
+        real_folder = os.path.join(real, "checkpoints")
+        for item in files:
+            if self.is_new(_real(item, real_folder)):
+                yield self.checkpoint(item.path, f"{entry.name}/{_stem(item.name)}")
+
+    def checkpoint(self, path: str, name: str) -> Entry:
+        """The entry of one file, with an error where it is no checkpoint."""
+        entry = Entry(path=path, name=name, kind="checkpoint")
+        try:
+            status = os.stat(path)
+            entry.modified, entry.size = status.st_mtime, status.st_size
+        except OSError as error:
+            entry.error = f"{path}: {_why(error)}"
+            return entry
+        try:
+            found = read_header(path, self.foreign)
+        except SpivaeError as error:
+            entry.error = str(error)
+            return entry
+        entry.format, entry.process, entry.parameters = found.format, found.process, found.parameters
+        entry.metrics = found.metrics
+        beta = found.beta
+        if beta is not None and "beta" not in entry.metrics:
+            entry.metrics = {**entry.metrics, "beta": beta}
+        return entry
+
+
+def _run_entry(path: str) -> Entry:
+    """A run's entry from its run.json and the last epoch of its metrics."""
+    entry = Entry(path=path, name=os.path.basename(os.path.abspath(path)), kind="run", format="spivae")
+    file = os.path.join(path, "run.json")
+    try:
+        with open(file, "rb") as handle:
+            entry.modified = os.fstat(handle.fileno()).st_mtime
+            run = _run_file.decode(handle.read(2**20))
+    except OSError as error:
+        entry.error = f"{file}: {_why(error)}"
+        return entry
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        entry.error = f"{file}: damaged ({error})"
+        return entry
+    entry.name = run.id or entry.name
+    entry.process, entry.state = run.process, run.state
+    if run.state == "running" and run.host == socket.gethostname() and not is_alive(run.pid, run.pid_started):
+        entry.state = "lost"
+    if run.state == "failed":
+        entry.error = run.error
+    metrics = os.path.join(path, "metrics.jsonl")
+    try:
+        with open(metrics, "rb") as handle:
+            status = os.fstat(handle.fileno())
+            entry.modified = max(entry.modified, status.st_mtime)
+            handle.seek(max(0, status.st_size - _TAIL))
+            entry.metrics = _last_epoch(handle.read(_TAIL))
+    except FileNotFoundError:
+        pass  # no step has been taken yet
+    except OSError as error:
+        entry.error = f"{metrics}: {_why(error)}"
+    return entry
+
+
+def _last_epoch(tail: bytes) -> dict[str, Any]:
+    """A checkpoint's metrics from the end of metrics.jsonl: the last epoch's, with beta of the last step."""
+    epoch = _last_record(tail, b'"kind":"epoch"')
+    kl = epoch.get("kl")
+    found = {
+        key: epoch[key] for key in ("nll", "neg_elbo", "surviving", "epoch", "step", "beta") if key in epoch
+    }
+    if isinstance(kl, list):
+        found["kl_latents"] = kl
+        found["kl"] = None if None in kl else sum(kl)
+    step = _last_record(tail, b'"kind":"step"')
+    for key in ("epoch", "step", "beta"):
+        if key in step:
+            found[key] = step[key]
+    return found
+
+
+def _last_record(tail: bytes, mark: bytes) -> dict[str, Any]:
+    """The last whole line that holds `mark`, decoded; empty where there is none."""
+    end = len(tail)
+    while (at := tail.rfind(mark, 0, end)) >= 0:
+        first, last = tail.rfind(b"\n", 0, at) + 1, tail.find(b"\n", at)
+        if last >= 0:
+            try:
+                return _record.decode(tail[first:last])
+            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+                pass  # a line that a killed trainer left torn: look at the one before
+        end = first
+    return {}
+
+
+def _stem(name: str) -> str:
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
+
+
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link that cannot be followed; it is listed with its error if it names a checkpoint
+        return False
+
+
+def _real(item: os.DirEntry[str], parent: str) -> str:
+    """The real path of an item in a folder whose real path is `parent`."""
+    return os.path.realpath(item.path) if item.is_symlink() else os.path.join(parent, item.name)
+
+
+def _size(item: os.DirEntry[str]) -> int:
+    try:
+        status = item.stat()
+    except OSError:  # gone since it was listed, or a broken link; its own entry says so
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _why(error: OSError) -> str:
+    return {FileNotFoundError: "no such file", PermissionError: "permission denied"}.get(
+        type(error), f"cannot be read ({error.strerror or error})"
+    )

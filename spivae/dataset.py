@@ -1,0 +1,236 @@
+"""Datasets: trajectories on a grid of parameters, the seed's .npz layout, splits and fresh data."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spivae.errors import SpivaeError
+from spivae.files import replacing
+from spivae.process import Process
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The outer product of values for each parameter, in the process's order (the last varies fastest)."""
+
+    values: Mapping[str, Array]
+
+    def __post_init__(self) -> None:
+        clean = {name: np.atleast_1d(np.asarray(v, dtype=float)) for name, v in self.values.items()}
+        for name, v in clean.items():
+            if v.ndim != 1 or v.size == 0 or not np.isfinite(v).all():
+                raise SpivaeError(f"grid of {name}: needs one or more finite values")
+        object.__setattr__(self, "values", clean)
+
+    @classmethod
+    def of(cls, process: Process, points: Mapping[str, int] | None = None) -> Grid:
+        """The training grid of a process, with another number of points where `points` says so."""
+        points = points or {}
+        return cls({p.name: p.grid(points.get(p.name)) for p in process.parameters})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.values)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(len(v) for v in self.values.values())
+
+    @property
+    def cells(self) -> Array:
+        """Every cell's parameters (prod(shape), p)."""
+        axes = np.meshgrid(*self.values.values(), indexing="ij")
+        return np.stack([axis.ravel() for axis in axes], axis=-1)
+
+
+@dataclass(frozen=True)
+class CellIndex:
+    """Which trajectories belong to which cell of the parameter grid.
+
+    `values` holds the distinct values of each parameter; `rows[i, j, ...]` the indices of the trajectories
+    in that cell (object array of int arrays; an empty cell holds an empty one).
+    """
+
+    values: tuple[Array, ...]
+    rows: Array
+
+    @property
+    def counts(self) -> Array:
+        """Trajectories in each cell, in the grid's shape."""
+        return np.vectorize(len, otypes=[int])(self.rows)
+
+    def mean(self, per_trajectory: Array) -> Array:
+        """Mean over each cell of an array (n, ...): the grid's shape + (...); NaN where a cell is empty."""
+        out = np.full(self.rows.shape + per_trajectory.shape[1:], np.nan)
+        for cell in np.ndindex(self.rows.shape):
+            if len(self.rows[cell]):
+                out[cell] = per_trajectory[self.rows[cell]].mean(axis=0, dtype=np.float64)
+        return out
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Displacements (n, 1, L) float32 and the parameters theta (n, p) that made them."""
+
+    displacements: Array
+    theta: Array
+    names: tuple[str, ...]
+    process: str = ""
+
+    def __len__(self) -> int:
+        return len(self.displacements)
+
+    @property
+    def steps(self) -> int:
+        """L, the number of displacements of each trajectory."""
+        return int(self.displacements.shape[-1])
+
+    @cached_property
+    def cells(self) -> CellIndex:
+        found = [np.unique(self.theta[:, k], return_inverse=True) for k in range(self.theta.shape[1])]
+        values = tuple(v for v, _ in found)
+        shape = tuple(len(v) for v in values)
+        rows = np.empty(shape, dtype=object)
+        if not shape:
+            return CellIndex(values, rows)
+        flat = np.ravel_multi_index(tuple(code.ravel() for _, code in found), shape)
+        order = np.argsort(flat, kind="stable")
+        bounds = np.searchsorted(flat[order], np.arange(math.prod(shape) + 1))
+        for k, cell in enumerate(np.ndindex(shape)):
+            rows[cell] = order[bounds[k] : bounds[k + 1]]
+        return CellIndex(values, rows)
+
+    def column(self, name: str) -> Array:
+        """The values (n,) of one parameter."""
+        if name not in self.names:
+            raise SpivaeError(f"no parameter {name!r} in this dataset: it has {', '.join(self.names)}")
+        return np.asarray(self.theta[:, self.names.index(name)])
+
+    def take(self, rows: Array) -> Dataset:
+        """The trajectories with these indices, in this order."""
+        return Dataset(self.displacements[rows], self.theta[rows], self.names, self.process)
+
+
+def simulate(process: Process, theta: Array, steps: int, rng: np.random.Generator) -> Dataset:
+    """One trajectory of `steps` displacements for each row of theta (n, p)."""
+    if steps < 1:
+        raise SpivaeError(f"steps: needs at least 1, not {steps}")
+    theta = np.asarray(theta, dtype=float)
+    drawn = np.asarray(process.displacements(rng, theta, steps))
+    if drawn.shape != (len(theta), steps):
+        raise SpivaeError(f"process {process.name}: made displacements {drawn.shape}, not {(len(theta), steps)}")
+    return Dataset(drawn.astype(np.float32)[:, None, :], theta, process.names, process.name)
+
+
+def simulate_grid(process: Process, grid: Grid, per_cell: int, steps: int, rng: np.random.Generator) -> Dataset:
+    """`per_cell` trajectories in each cell of a grid, cell by cell."""
+    if per_cell < 1:
+        raise SpivaeError(f"trajectories per cell: needs at least 1, not {per_cell}")
+    if set(grid.names) != set(process.names):
+        raise SpivaeError(
+            f"grid has {', '.join(grid.names)}, but process {process.name} has {', '.join(process.names)}"
+        )
+    ordered = Grid({name: grid.values[name] for name in process.names})
+    return simulate(process, np.repeat(ordered.cells, per_cell, axis=0), steps, rng)
+
+
+def split(n: int, validation: float, seed: int) -> tuple[Array, Array]:
+    """Training and validation rows as the original draws them: torch.randperm after manual_seed(seed)."""
+    if not 0 <= validation <= 1:
+        raise SpivaeError(f"validation: needs a fraction between 0 and 1, not {validation}")
+    import torch
+
+    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).numpy()
+    cut = int(validation * n)
+    return shuffled[cut:], shuffled[:cut]
+
+
+def _key(cell: Sequence[float]) -> str:
+    return ",".join(f"{value:.3g}" for value in cell)
+
+
+def save_npz(path: Path | str, dataset: Dataset) -> None:
+    """Write the seed's layout: an array a cell, key = parameters as `.3g`, rows (parameters, displacements).
+
+    Raises SpivaeError where two cells would get the same key (values closer than three digits).
+    """
+    arrays: dict[str, Array] = {}
+    for cell in np.ndindex(dataset.cells.rows.shape):
+        rows = dataset.cells.rows[cell]
+        if not len(rows):
+            continue
+        key = _key([values[i] for values, i in zip(dataset.cells.values, cell, strict=True)])
+        if key in arrays:
+            raise SpivaeError(f"{path}: two cells share the key {key!r}; the layout keeps three digits")
+        # float64, because the seed reads the parameters back from the rows
+        arrays[key] = np.concatenate(
+            [dataset.theta[rows], dataset.displacements[rows, 0].astype(np.float64)], axis=1
+        )
+    with replacing(path) as handle:
+        np.savez(handle, **arrays)  # type: ignore[arg-type]  # keys are strings
+
+
+def load_npz(
+    path: Path | str,
+    names: Sequence[str] = ("alpha", "D"),
+    *,
+    grid: Grid | None = None,
+    per_cell: int | None = None,
+    steps: int | None = None,
+    process: str = "",
+    fewer: bool = False,
+) -> Dataset:
+    """Read the seed's layout: the first `per_cell` rows and `steps` displacements of each cell of `grid`.
+
+    Without a grid, every cell of the file. With `fewer`, a cell may hold less than `per_cell` rows. Raises
+    SpivaeError for a missing file or cell, too few rows or steps, or values that are not finite.
+    """
+    parts: list[Array] = []
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            keys = list(file.files) if grid is None else [_key(cell) for cell in grid.cells]
+            if not keys:
+                raise SpivaeError(f"{path}: holds no cells")
+            for key in keys:
+                parts.append(_cell(path, file, key, len(names), per_cell, steps, fewer))
+    except FileNotFoundError:
+        raise SpivaeError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise SpivaeError(f"{path}: not a readable .npz file ({error})") from None
+    if len({part.shape[1] for part in parts}) > 1:
+        raise SpivaeError(f"{path}: cells differ in length; pass steps to cut them to one")
+    table = np.concatenate(parts)
+    p = len(names)
+    return Dataset(table[:, p:].astype(np.float32)[:, None, :], table[:, :p], tuple(names), process)
+
+
+def _cell(
+    path: Path | str, file: Any, key: str, p: int, per_cell: int | None, steps: int | None, fewer: bool
+) -> Array:
+    """The wanted corner of one cell's array, checked."""
+    if key not in file.files:
+        some = ", ".join(itertools.islice(file.files, 3))
+        raise SpivaeError(f"{path}: no cell {key!r}; it has {len(file.files)}, such as {some}")
+    rows = file[key]
+    if rows.ndim != 2 or rows.shape[1] <= p:
+        raise SpivaeError(f"{path}: cell {key!r} has shape {rows.shape}, not (rows, {p} parameters + steps)")
+    if per_cell is not None and len(rows) < per_cell and not fewer:
+        raise SpivaeError(f"{path}: cell {key!r} has {len(rows)} trajectories, not {per_cell}")
+    if steps is not None and rows.shape[1] - p < steps:
+        raise SpivaeError(f"{path}: cell {key!r} has {rows.shape[1] - p} steps, not {steps}")
+    rows = rows[:per_cell, : None if steps is None else p + steps]
+    if not np.isfinite(rows).all():
+        raise SpivaeError(f"{path}: cell {key!r} holds values that are not finite")
+    return np.array(rows)  # a copy: a view would keep the whole cell in memory

@@ -1,0 +1,1 @@
+"""Figures: what to draw (`spec`) and the backends that draw it."""

@@ -1,0 +1,52 @@
+"""The hooks of spivae. A plugin implements any of them with `spivae.api.hookimpl`.
+
+Registration hooks get a `register` function and call it once for each object; it checks the object on the
+spot, so that a mistake is reported at the author's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from spivae.analysis import Analysis
+    from spivae.process import Process
+    from spivae.training.run import Run
+
+hookspec = pluggy.HookspecMarker("spivae")
+hookimpl = pluggy.HookimplMarker("spivae")
+
+
+@hookspec
+def register_processes(register: Callable[[Process], None]) -> None:
+    """Add stochastic processes: call `register(process)` with an instance of each."""
+
+
+@hookspec
+def register_analyses(register: Callable[[Analysis], None]) -> None:
+    """Add analyses: call `register(analysis)` with an instance of each."""
+
+
+@hookspec
+def training_started(run: Run) -> None:
+    """A training has made its run directory and is about to take its first step."""
+
+
+@hookspec
+def epoch_finished(run: Run, metrics: dict[str, Any]) -> None:
+    """An epoch has been trained and validated; `metrics` is its record in metrics.jsonl."""
+
+
+@hookspec
+def training_finished(run: Run, outcome: str) -> None:
+    """A training has ended; outcome is "finished", "stopped" or "failed"."""
+
+
+@hookspec(firstresult=True)
+def read_checkpoint(path: Path) -> Any:
+    """Read a checkpoint in a foreign format: return a spivae.checkpoint.Checkpoint, or None to pass."""

@@ -1,0 +1,1 @@
+"""The WaveNet-VAE. `arguments` alone is free of torch; the rest is imported where it computes."""

@@ -1,0 +1,89 @@
+"""What a stochastic process is: named parameters, and displacements drawn from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a process, and the range and grid that models of it are trained on."""
+
+    name: str
+    low: float
+    high: float
+    scale: Literal["linear", "log"] = "linear"
+    points: int = 10
+    symbol: str = ""
+    unit: str = ""
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"parameter {self.name}: low {self.low} is not below high {self.high}")
+        if self.scale == "log" and self.low <= 0:
+            raise ValueError(f"parameter {self.name}: a log scale needs low > 0, not {self.low}")
+
+    @property
+    def label(self) -> str:
+        """The symbol for axes, or the name where there is none."""
+        return self.symbol or self.name
+
+    def grid(self, points: int | None = None) -> Array:
+        """Values (points,) from low to high, evenly spaced on the parameter's scale."""
+        space = np.geomspace if self.scale == "log" else np.linspace
+        return np.asarray(space(self.low, self.high, points or self.points))
+
+
+class Process:
+    """A stochastic process on a line, sampled at t = 0, 1, 2, ... (dt = 1).
+
+    A subclass names itself and its parameters and implements `displacements`. The other methods are
+    optional: each returns None where the process has no closed form, and what needs it is then left out.
+    Everywhere `theta` is an array (n, p) with one row of parameters a trajectory, in the order of
+    `parameters`.
+    """
+
+    name: str = ""
+    title: str = ""
+    parameters: tuple[Parameter, ...] = ()
+
+    def displacements(self, rng: np.random.Generator, theta: Array, steps: int) -> Array:
+        """Displacements (n, steps): x(t) - x(t - 1) for t = 1..steps, one row for each row of theta."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement displacements")
+
+    def msd(self, theta: Array, t: Array) -> Array | None:
+        """Ensemble-averaged mean squared displacement (n, len(t)) from the start to times t."""
+        return None
+
+    def diffusivity(self, theta: Array, t: Array) -> Array | None:
+        """Time-dependent diffusion coefficient (n, len(t)), half the derivative of the MSD."""
+        return None
+
+    def covariance(self, theta: Array, steps: int) -> Array | None:
+        """Covariance of the displacements (n, steps, steps), or their variances (n, steps) if independent."""
+        return None
+
+    def combinations(self, theta: Array, length: int) -> dict[str, Array]:
+        """Named functions of theta, each (n,), that latents may encode in trajectories of `length` positions."""
+        return {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(parameter.name for parameter in self.parameters)
+
+
+def sigma_to_D(sigma: Array | float) -> Any:
+    """Diffusion coefficient of displacements with standard deviation sigma in one step: sigma^2 / 2."""
+    return np.asarray(sigma) ** 2 / 2
+
+
+def D_to_sigma(D: Array | float) -> Any:
+    """Standard deviation of the displacements of one step at diffusion coefficient D: sqrt(2 D)."""
+    return np.sqrt(2 * np.asarray(D))

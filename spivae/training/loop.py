@@ -1,0 +1,283 @@
+"""The training loop: AdamW on one-cycle phases, with validation, metrics and checkpoints."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import spivae
+from spivae.checkpoint import Checkpoint, write
+from spivae.errors import WorkFailed
+from spivae.model.losses import Loss, Parts
+from spivae.model.vae import WaveNetVAE, build
+from spivae.prediction import surviving
+from spivae.process import Process
+from spivae.training.data import TrainingData
+from spivae.training.metrics import MetricsWriter
+from spivae.training.recipe import Phase
+from spivae.training.run import Run
+from spivae.training.schedule import one_cycle
+
+WEIGHT_DECAY = 0.01
+ADAM_BETA_2 = 0.99
+ADAM_EPS = 1e-5
+
+Outcome = Literal["finished", "stopped"]
+
+
+@dataclass(frozen=True)
+class Events:
+    """What a training tells while it runs; each is called in the training's own thread."""
+
+    started: Callable[[Run], None] = lambda run: None
+    step: Callable[[dict[str, Any]], None] = lambda record: None
+    epoch: Callable[[Run, dict[str, Any]], None] = lambda run, record: None
+    finished: Callable[[Run, str], None] = lambda run, outcome: None
+
+
+def train(
+    run: Run,
+    process: Process,
+    *,
+    threads: int,
+    device: str = "cpu",
+    events: Events | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Train a run's recipe to its end, or until `should_stop` or a STOP file says so.
+
+    Writes metrics.jsonl, and checkpoints at every phase's end (`phase-N`), at the best validation (`best`)
+    and at the end (`final`, or `stopped`). Raises WorkFailed where the loss is no longer finite.
+    """
+    torch.set_num_threads(threads)
+    run.claim(threads, device)
+    events = events or Events()
+    try:
+        trainer = _Trainer(run, process, device, events, should_stop)
+        events.started(run)
+        outcome = trainer.train()
+    except Exception as error:
+        run.end("failed", str(error))
+        events.finished(run, "failed")
+        raise
+    run.end(outcome)
+    events.finished(run, outcome)
+    return outcome
+
+
+@dataclass
+class _Trainer:
+    run: Run
+    process: Process
+    device: str
+    events: Events
+    should_stop: Callable[[], bool]
+    step: int = 0
+    best: float = math.inf
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        recipe = self.run.recipe
+        self.recipe = recipe
+        self.data = TrainingData.prepare(recipe, self.process)
+        self.model = build(recipe.model_args, torch.Generator().manual_seed(recipe.training.seed))
+        self.model.to(self.device)
+        self.begin = time.perf_counter()
+        self.run.info.steps = recipe.epochs * self.data.steps_per_epoch
+        self.run.save()
+
+    def train(self) -> Outcome:
+        metrics = MetricsWriter(self.run.metrics_path)
+        try:
+            first_epoch = 0
+            for number, phase in enumerate(self.recipe.training.phase):
+                if not self._phase(number, phase, first_epoch, metrics):
+                    self._save("stopped", phase)
+                    return "stopped"
+                self._save(f"phase-{number}", phase)
+                first_epoch += phase.epochs
+            self._save("final", phase)
+            return "finished"
+        finally:
+            metrics.close()
+
+    def _phase(self, number: int, phase: Phase, first_epoch: int, metrics: MetricsWriter) -> bool:
+        """Train one cycle; False where it was asked to stop."""
+        optimizer = make_optimizer(self.model, phase.lr_max)
+        schedule = _cycle(phase, self.data.steps_per_epoch)
+        for epoch in range(first_epoch, first_epoch + phase.epochs):
+            losses = []
+            for x, noise in self.data.batches(epoch):
+                if self.should_stop() or self.run.stop_path.exists():
+                    return False
+                lr = _set_rates(optimizer, next(schedule))
+                parts, loss = train_step(
+                    self.model, optimizer, self._tensor(x), self._tensor(noise), phase.beta, self._clip
+                )
+                self.step += 1
+                record = {
+                    "kind": "step",
+                    "step": self.step,
+                    "epoch": self.step / self.data.steps_per_epoch,
+                    "phase": number,
+                    "loss": loss,
+                    "nll": float(parts.nll.detach().mean()),
+                    "kl": parts.kl.detach().mean(0).tolist(),
+                    "lr": lr,
+                    "beta": phase.beta,
+                    "seconds": self._seconds(),
+                }
+                metrics.write(record)
+                if not math.isfinite(loss):
+                    raise WorkFailed(
+                        f"{self.run.path}: the loss diverged at step {self.step}; lower training.phase."
+                        f"{number}.lr_max ({phase.lr_max:g}) or training.clip"
+                    )
+                losses.append(loss)
+                self.events.step(record)
+            self._end_epoch(number, phase, epoch, float(np.mean(losses)), metrics)
+        return True
+
+    def _end_epoch(
+        self, number: int, phase: Phase, epoch: int, train_loss: float, metrics: MetricsWriter
+    ) -> None:
+        nll, kl = validate(self.model, self._validation_batches())
+        record = {
+            "kind": "epoch",
+            "epoch": epoch + 1,
+            "phase": number,
+            "step": self.step,
+            "train_loss": train_loss,
+            "nll": nll,
+            "kl": kl,
+            "neg_elbo": nll + sum(kl) / self.recipe.model_args.predicted,
+            "surviving": surviving(kl),
+            "beta": phase.beta,
+            "seconds": self._seconds(),
+        }
+        metrics.write(record)
+        self.history.append(record)
+        if record["neg_elbo"] < self.best:
+            self.best = record["neg_elbo"]
+            self._save("best", phase)
+        self.events.epoch(self.run, record)
+
+    @property
+    def _clip(self) -> float:
+        return self.recipe.training.clip
+
+    def _tensor(self, array: Any) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    def _seconds(self) -> float:
+        return round(time.perf_counter() - self.begin, 3)
+
+    def _validation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The validation set with latent noise that is the same every time."""
+        batch, shape = self.recipe.training.batch, (len(self.data.validation), self.recipe.model_args.latents)
+        noise = np.random.default_rng(self.recipe.dataset.seed).standard_normal(shape, dtype=np.float32)
+        for start in range(0, len(noise), batch):
+            rows = slice(start, start + batch)
+            yield self._tensor(self.data.validation.displacements[rows]), self._tensor(noise[rows])
+
+    def _save(self, name: str, phase: Phase) -> None:
+        last = self.history[-1] if self.history else {}
+        metrics = {key: last[key] for key in ("epoch", "step", "nll", "neg_elbo", "surviving") if key in last}
+        if "kl" in last:
+            metrics |= {"kl": sum(last["kl"]), "kl_latents": last["kl"]}
+        metrics["beta"] = phase.beta
+        weights = {key: value.detach().cpu().numpy() for key, value in self.model.state_dict().items()}
+        path = self.run.checkpoint_folder / f"{name}.safetensors"
+        write(path, make_checkpoint(str(path), self.run, self.data, weights, metrics, self.history))
+
+
+def make_checkpoint(
+    path: str,
+    run: Run,
+    data: TrainingData,
+    weights: dict[str, Any],
+    metrics: dict[str, Any],
+    history: list[dict[str, Any]],
+) -> Checkpoint:
+    """A native checkpoint of a run's weights with all that its header tells."""
+    from spivae.training.recipe import to_table
+
+    recipe = run.recipe
+    return Checkpoint(
+        path=path,
+        format="spivae",
+        process=data.process.name,
+        architecture=recipe.architecture,
+        model_args={key: _plain(getattr(recipe.model_args, key)) for key in recipe.model_args.__struct_fields__},
+        ds_args=data.description(),
+        recipe=to_table(recipe),
+        metrics=metrics,
+        history=list(history),
+        versions={
+            "spivae": spivae.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        tensors=[],
+        weights=weights,
+    )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def make_optimizer(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """AdamW as the original is trained with; its rate and momentum follow the schedule."""
+    return torch.optim.AdamW(
+        model.parameters(), lr=lr, betas=(0.95, ADAM_BETA_2), eps=ADAM_EPS, weight_decay=WEIGHT_DECAY
+    )
+
+
+def _cycle(phase: Phase, steps_per_epoch: int) -> Iterator[tuple[float, float]]:
+    steps = phase.epochs * steps_per_epoch
+    return (one_cycle(step, steps, phase.lr_max) for step in range(steps))
+
+
+def _set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, float]) -> float:
+    lr, momentum = rates
+    for group in optimizer.param_groups:
+        group["lr"], group["betas"] = lr, (momentum, ADAM_BETA_2)
+    return lr
+
+
+def train_step(
+    model: WaveNetVAE, optimizer: torch.optim.Optimizer, x: Tensor, noise: Tensor, beta: float, clip: float
+) -> tuple[Parts, float]:
+    """One step on displacements x (B, 1, L) with latent noise (B, Z); the unreduced loss and its mean."""
+    optimizer.zero_grad(set_to_none=True)
+    parts = Loss(model.receptive_field, model.c_channels, beta).parts(model(x, noise=noise), x)
+    loss = parts.loss.mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    if clip:
+        nn.utils.clip_grad_norm_(model.parameters(), clip)
+    optimizer.step()
+    return parts, float(loss.detach())
+
+
+@torch.inference_mode()
+def validate(model: WaveNetVAE, batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[float, list[float]]:
+    """Mean NLL per step at z ~ q(z|x), and mean KL of each latent, over batches of (x, noise)."""
+    loss = Loss(model.receptive_field, model.c_channels)
+    count, nll, kl = 0, 0.0, torch.zeros(model.args.latents)
+    for x, noise in batches:
+        parts = loss.parts(model(x, noise=noise), x)
+        count += len(x)
+        nll += float(parts.nll.mean((1, 2)).sum())
+        kl += parts.kl.sum(0).cpu()
+    return nll / count, (kl / count).tolist()

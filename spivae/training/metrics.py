@@ -1,0 +1,85 @@
+"""metrics.jsonl: one JSON record a line, appended by the trainer and followed by any number of viewers."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from spivae.errors import WorkFailed
+
+
+class MetricsWriter:
+    """Appends records, each in one write, so that a killed trainer leaves at most one torn line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._encoder = msgspec.json.Encoder()
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            self._end_torn_line()
+        except OSError as error:
+            raise WorkFailed(f"{path}: cannot be written ({error.strerror})") from error
+
+    def _end_torn_line(self) -> None:
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            os.write(self._descriptor, b"\n")
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append one record; numbers that are not finite become null and `diverged` is set."""
+        finite = {key: _finite(value) for key, value in record.items()}
+        if finite != record:
+            finite["diverged"] = True
+        try:
+            os.write(self._descriptor, self._encoder.encode(finite) + b"\n")
+        except OSError as error:
+            raise WorkFailed(f"{self.path}: cannot be written ({error.strerror})") from error
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return [_finite(item) for item in value] if isinstance(value, list) else value
+
+
+class MetricsReader:
+    """Follows a metrics file: each `poll` decodes only the lines that are new and complete.
+
+    The file is opened anew at each poll (a stale handle on a network file system never sees new data), and
+    read from the start where it has shrunk or been replaced. Lines that are not JSON are skipped.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset = 0
+        self._inode = 0
+        self._decoder = msgspec.json.Decoder(dict[str, Any])
+
+    def poll(self) -> list[dict[str, Any]]:
+        try:
+            with open(self.path, "rb") as file:
+                status = os.fstat(file.fileno())
+                if status.st_ino != self._inode or status.st_size < self._offset:
+                    self._offset, self._inode = 0, status.st_ino
+                if status.st_size == self._offset:
+                    return []
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        complete = data.rfind(b"\n") + 1
+        self._offset += complete
+        return [record for line in data[:complete].splitlines() if (record := self._decode(line)) is not None]
+
+    def _decode(self, line: bytes) -> dict[str, Any] | None:
+        try:
+            return self._decoder.decode(line)
+        except msgspec.DecodeError:  # a torn line, as a kill leaves it
+            return None

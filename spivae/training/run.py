@@ -1,0 +1,207 @@
+"""A run: the directory that holds everything about one training, from its first step on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from spivae.errors import SpivaeError, WorkFailed
+from spivae.files import replacing
+from spivae.training import recipe as recipes
+from spivae.training.recipe import Recipe
+
+State = Literal["queued", "running", "stopped", "finished", "failed", "lost"]
+
+
+class RunInfo(msgspec.Struct):
+    """run.json: who trains what, where, and how far it is."""
+
+    id: str
+    process: str
+    epochs: int
+    created: float  # seconds since the epoch, as all times here
+    state: State = "queued"
+    started: float | None = None
+    finished: float | None = None
+    steps: int = 0
+    host: str = ""
+    pid: int = 0
+    pid_started: int | None = None
+    launcher: str = "local"
+    threads: int = 0
+    code_path: str = "plain"
+    device: str = "cpu"
+    error: str | None = None
+
+
+class Run:
+    """A run directory. Viewers read it at any time; only the trainer writes `run.json` and below."""
+
+    def __init__(self, path: Path, info: RunInfo) -> None:
+        self.path = path
+        self.info = info
+
+    @classmethod
+    def create(cls, base: Path, recipe: Recipe) -> Run:
+        """A new directory with a unique id under `base`. Raises WorkFailed where it cannot be made."""
+        now = time.time()
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+        info = RunInfo(
+            id=f"{recipe.process.name}-{stamp}-{secrets.token_hex(2)}",
+            process=recipe.process.name,
+            epochs=recipe.epochs,
+            created=now,
+        )
+        run = cls(base / info.id, info)
+        try:
+            run.checkpoint_folder.mkdir(parents=True)
+        except OSError as error:
+            raise WorkFailed(f"{run.path}: cannot be made ({error.strerror}); choose another --run-dir") from None
+        with replacing(run.recipe_path) as handle:
+            handle.write(recipes.to_toml(recipe).encode())
+        run.save()
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> Run:
+        """The run in a directory. Raises SpivaeError where there is none or its run.json is broken."""
+        path = Path(path)
+        try:
+            return cls(path, msgspec.json.decode((path / "run.json").read_bytes(), type=RunInfo))
+        except FileNotFoundError:
+            raise SpivaeError(f"{path}: not a run (it has no run.json)") from None
+        except OSError as error:
+            raise SpivaeError(f"{path}: cannot be read ({error.strerror})") from None
+        except msgspec.DecodeError as error:
+            raise SpivaeError(f"{path}: its run.json is broken ({error})") from None
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+    @property
+    def recipe_path(self) -> Path:
+        return self.path / "recipe.toml"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def stop_path(self) -> Path:
+        return self.path / "STOP"
+
+    @property
+    def recipe(self) -> Recipe:
+        return recipes.load(self.recipe_path)
+
+    def save(self) -> None:
+        """Write run.json."""
+        with replacing(self.path / "run.json") as handle:
+            handle.write(msgspec.json.format(msgspec.json.encode(self.info)))
+
+    def refresh(self) -> None:
+        """Read run.json again."""
+        self.info = Run.open(self.path).info
+
+    def claim(self, threads: int, device: str) -> None:
+        """Mark this process as the trainer."""
+        info = self.info
+        info.state, info.started, info.finished, info.error = "running", time.time(), None, None
+        info.host, info.pid, info.pid_started = socket.gethostname(), os.getpid(), process_start(os.getpid())
+        info.threads, info.device = threads, device
+        self.save()
+
+    def end(self, state: State, error: str | None = None) -> None:
+        """Mark the training as over."""
+        self.info.state, self.info.finished, self.info.error = state, time.time(), error
+        self.save()
+
+    def state(self) -> State:
+        """What run.json says, but "lost" where the trainer it names is gone from this host."""
+        info = self.info
+        if info.state == "running" and info.host == socket.gethostname() and not is_alive(info.pid, info.pid_started):
+            return "lost"
+        return info.state
+
+    def request_stop(self) -> None:
+        """Ask the trainer to save and end; it looks for the file at every step."""
+        try:
+            self.stop_path.touch()
+        except OSError as error:
+            raise WorkFailed(f"{self.stop_path}: cannot be written ({error.strerror})") from None
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoint files, newest last."""
+        return sorted(self.checkpoint_folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+
+
+def _stat(pid: int) -> list[str] | None:
+    """State, parent, ... of a process as Linux tells them; None where there is no such file."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def process_start(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None where the system does not tell.
+
+    With the pid it names a process for good, because pids are used again.
+    """
+    stat = _stat(pid)
+    return None if stat is None else int(stat[19])
+
+
+def is_alive(pid: int, started: int | None) -> bool:
+    """Whether the process with this pid and start time still runs on this host."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it runs, as another user
+    stat = _stat(pid)
+    if stat is None:
+        return True
+    # a zombie has ended and only waits to be reaped
+    return stat[0] != "Z" and (started is None or int(stat[19]) == started)
+
+
+def list_runs(base: Path) -> Iterator[Run]:
+    """The readable runs under a folder, newest first."""
+    found = []
+    for path in base.glob("*/run.json"):
+        try:
+            found.append(Run.open(path.parent))
+        except SpivaeError:
+            continue  # the catalog lists broken runs with their error
+    yield from sorted(found, key=lambda run: run.info.created, reverse=True)
+
+
+def find_run(name: str, base: Path) -> Run:
+    """The run with this id, unique beginning of an id, or path. Raises SpivaeError for none or several."""
+    if (Path(name) / "run.json").is_file():
+        return Run.open(name)
+    matches = [run for run in list_runs(base) if run.id.startswith(name)]
+    exact = [run for run in matches if run.id == name]
+    if len(exact or matches) == 1:
+        return (exact or matches)[0]
+    if not matches:
+        raise SpivaeError(f"no run {name!r} in {base}; `spivae runs` lists them")
+    raise SpivaeError(f"run {name!r} fits {len(matches)} ids: {', '.join(run.id for run in matches[:4])}")

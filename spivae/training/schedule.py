@@ -1,0 +1,33 @@
+"""The one-cycle schedule of learning rate and momentum (Smith, arXiv:1803.09820), as fastai shapes it."""
+
+from __future__ import annotations
+
+import math
+
+_START_DIVISOR = 25.0
+_END_DIVISOR = 1e5
+_WARM_UP = 0.25
+_MOMENTUM_HIGH, _MOMENTUM_LOW = 0.95, 0.85
+
+
+def _cosine(start: float, end: float, fraction: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
+
+
+def one_cycle(step: int, steps: int, lr_max: float) -> tuple[float, float]:
+    """Learning rate and momentum (Adam's beta 1) for step 0..steps-1 of a phase.
+
+    The rate climbs from lr_max / 25 over the first quarter and falls to lr_max / 1e5; the momentum mirrors it.
+    """
+    position = step / max(steps - 1, 1)
+    if position < _WARM_UP:
+        fraction = position / _WARM_UP
+        return (
+            _cosine(lr_max / _START_DIVISOR, lr_max, fraction),
+            _cosine(_MOMENTUM_HIGH, _MOMENTUM_LOW, fraction),
+        )
+    fraction = (position - _WARM_UP) / (1 - _WARM_UP)
+    return (
+        _cosine(lr_max, lr_max / _END_DIVISOR, fraction),
+        _cosine(_MOMENTUM_LOW, _MOMENTUM_HIGH, fraction),
+    )

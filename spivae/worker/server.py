@@ -1,0 +1,156 @@
+"""The worker's end: one thread reads requests, the main one does the work, job after job."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from spivae.errors import SpivaeError
+from spivae.worker.protocol import (
+    Analyze,
+    Cancel,
+    Cancelled,
+    Failed,
+    Finished,
+    Progress,
+    Reply,
+    Submit,
+    read_frame,
+    write_frame,
+)
+
+if TYPE_CHECKING:
+    from spivae.worker.session import Session
+
+log = logging.getLogger(__name__)
+PROGRESS_EVERY = 0.1  # seconds between two progress events
+
+
+class Server:
+    """Answers requests from `frames_in` on `frames_out` until the former ends."""
+
+    def __init__(self, frames_in: IO[bytes], frames_out: IO[bytes], plugin_dirs: Sequence[str] = ()) -> None:
+        self._in = frames_in
+        self._out = frames_out
+        self._plugin_dirs = plugin_dirs
+        self._waiting: queue.SimpleQueue[Submit] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # of `_unanswered` and of `_out`
+        self._unanswered: set[int] = set()
+        self._session: Session | None = None
+
+    def run(self) -> None:
+        """Work until the process ends, which it does when its input does."""
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
+        while True:
+            request = self._waiting.get()
+            if self._wanted(request.job):
+                self._work(request)
+
+    def _read(self) -> None:
+        """Take requests, so that a cancellation is seen while the main thread computes."""
+        decoder: msgspec.msgpack.Decoder[Submit | Cancel] = msgspec.msgpack.Decoder(Submit | Cancel)
+        code = 1
+        try:
+            while (frame := read_frame(self._in)) is not None:
+                request = decoder.decode(frame)
+                if isinstance(request, Submit):
+                    with self._lock:
+                        self._unanswered.add(request.job)
+                    self._waiting.put(request)
+                else:
+                    # answered here and now; the work itself stops at its next look
+                    self._answer(request.job, Cancelled())
+            code = 0
+        finally:
+            # the app is gone: nothing is worth finishing, and the main thread may be deep in torch
+            os._exit(code)
+
+    def _wanted(self, job: int) -> bool:
+        with self._lock:
+            return job in self._unanswered
+
+    def _answer(self, job: int, event: Progress | Finished | Failed | Cancelled) -> None:
+        """Send an event, unless the job has had its last one."""
+        frame = msgspec.msgpack.encode(Reply(job, event))
+        with self._lock:
+            if job not in self._unanswered:
+                return
+            if not isinstance(event, Progress):
+                self._unanswered.discard(job)
+            write_frame(self._out, frame)
+
+    def _work(self, request: Submit) -> None:
+        from spivae.worker.session import WorkCancelled
+
+        try:
+            self._answer(request.job, self._perform(request))
+        except WorkCancelled:
+            log.info("job %d was cancelled", request.job)  # and answered by the reader
+        except SpivaeError as error:
+            self._answer(request.job, Failed(str(error)))
+        except MemoryError:
+            self._answer(request.job, Failed("out of memory: choose fewer trajectories a cell"))
+        except Exception as error:
+            log.exception("job %d (%s) failed", request.job, request.op)
+            self._answer(request.job, Failed(f"{type(error).__name__}: {error}"))
+
+    def _perform(self, request: Submit) -> Finished:
+        started = time.perf_counter()
+        session = self._open_session()
+        figure: bytes = b""
+        scalars: dict[str, Any] = {}
+        if request.op == "warm":
+            session.warm()
+        elif request.op == "analyze":
+            figure, scalars = self._analyze(session, request)
+        else:
+            raise SpivaeError(f"the worker knows no operation {request.op!r}: it does warm and analyze")
+        return Finished(figure, scalars, time.perf_counter() - started)
+
+    def _analyze(self, session: Session, request: Submit) -> tuple[bytes, dict[str, Any]]:
+        from spivae.figure.spec import encode
+
+        try:
+            wish = msgspec.convert(request.payload, Analyze)
+        except msgspec.ValidationError as error:
+            raise SpivaeError(f"analyze: {error}") from None
+        figure, result = session.analyze(
+            wish.checkpoint,
+            wish.analysis,
+            wish.options,
+            wish.data,
+            progress=_Throttled(lambda event: self._answer(request.job, event)),
+            cancelled=lambda: not self._wanted(request.job),
+        )
+        return encode(figure), result.to_json()["scalars"]
+
+    def _open_session(self) -> Session:
+        if self._session is None:
+            from spivae.plugins import load_plugins
+            from spivae.worker.session import Session, usable_threads
+
+            self._session = Session(load_plugins(self._plugin_dirs), threads=usable_threads())
+        return self._session
+
+
+class _Throttled:
+    """Progress to events, no more often than a person can see; the first and last of each part always."""
+
+    def __init__(self, send: Callable[[Progress], None]) -> None:
+        self._send = send
+        self._what = ""
+        self._next = 0.0
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if what == self._what and done < total and now < self._next:
+            return
+        self._what, self._next = what, now + PROGRESS_EVERY
+        self._send(Progress(done, total, what))

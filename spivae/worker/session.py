@@ -1,0 +1,196 @@
+"""What lies between a checkpoint's path and an analysis: model, trajectories and predictions, each made once.
+
+Both the worker and `spivae analyze` go through a Session. Its caches are bounded: a few models (a megabyte
+each), and predictions up to `CACHE_BYTES`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from spivae.analysis import Analysis, Context, DataOptions, Result, parse_options
+from spivae.checkpoint import read_header, resolve
+from spivae.errors import SpivaeError, WorkFailed
+from spivae.worker import trajectories
+
+if TYPE_CHECKING:
+    from spivae.checkpoint import Checkpoint
+    from spivae.dataset import Dataset
+    from spivae.figure.spec import Figure
+    from spivae.plugins import Plugins
+    from spivae.prediction import Predictions
+    from spivae.process import Process
+
+CACHE_BYTES = 512 * 1024 * 1024
+OnProgress = Callable[[int, int, str], None]
+Value = TypeVar("Value")
+
+
+class WorkCancelled(Exception):
+    """The caller's `cancelled` has turned true."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All of a Context but the options: shared by the analyses of one checkpoint and dataset."""
+
+    checkpoint: Checkpoint
+    process: Process
+    dataset: Dataset
+    predictions: Predictions
+
+    @property
+    def nbytes(self) -> int:
+        arrays = [*vars(self.predictions).values(), self.dataset.displacements, self.dataset.theta]
+        return sum(getattr(array, "nbytes", 0) for array in arrays)
+
+
+def usable_threads() -> int:
+    """Threads that background work may take: at most two of those this process is allowed."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2, allowed)
+
+
+class Session:
+    """Loads, simulates and predicts on demand, and remembers what it can afford to."""
+
+    def __init__(self, plugins: Plugins, threads: int | None = None) -> None:
+        self._plugins = plugins
+        self._threads = threads
+        self._models: _Recent[tuple[Checkpoint, Any]] = _Recent(4, lambda _: 1)
+        self._prepared: _Recent[Prepared] = _Recent(CACHE_BYTES, lambda prepared: prepared.nbytes)
+
+    def warm(self) -> None:
+        """Load torch, which takes a second or two the first time."""
+        import torch
+
+        if self._threads is not None and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+
+    def analyze(
+        self,
+        checkpoint: str | Path,
+        analysis: str,
+        options: Mapping[str, object] | None = None,
+        data: Mapping[str, object] | None = None,
+        progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> tuple[Figure, Result]:
+        """Run one analysis, options given as raw values; its figure and its result.
+
+        Raises SpivaeError for what `prepare` refuses and for unknown analyses or options, WorkFailed where
+        the analysis itself breaks.
+        """
+        asked = self._plugins.analysis(analysis)
+        chosen = parse_options(asked.options, options or {})
+        prepared = self.prepare(checkpoint, parse_options(DataOptions, data or {}), progress, cancelled)
+        step = _Progress(progress, cancelled)
+        step(0, 1, "analyzing")
+        figure, result = _run(asked, prepared, chosen)
+        step(1, 1, "analyzing")
+        return figure, result
+
+    def prepare(
+        self,
+        checkpoint: str | Path,
+        data: DataOptions,
+        progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Prepared:
+        """What the model of a checkpoint says of the chosen trajectories, or what it said last time.
+
+        `progress(done, total, what)` is called between batches; where `cancelled()` is true there,
+        WorkCancelled is raised. Raises SpivaeError for a checkpoint that cannot be read, a process that no
+        plugin provides, and trajectories that are too many or too short for the model.
+        """
+        step = _Progress(progress, cancelled)
+        path = resolve(str(checkpoint))
+        key = (_identity(path), data, None if data.file is None else _identity(Path(data.file)))
+        known = self._prepared.get(key)
+        if known is not None:
+            return known
+        header = read_header(path)
+        process = self._plugins.process(header.process)
+        plan = trajectories.plan(header, process, data)
+        step(0, 1, "loading the model")
+        read, model = self._model(path)
+        dataset = plan.dataset(step)
+        prepared = Prepared(read, process, dataset, _predict(model, dataset, step))
+        self._prepared.put(key, prepared)
+        return prepared
+
+    def _model(self, path: Path) -> tuple[Checkpoint, Any]:
+        key = _identity(path)
+        known = self._models.get(key)
+        if known is None:
+            self.warm()
+            from spivae.checkpoint.load import load_checkpoint
+
+            known = load_checkpoint(path, "cpu")
+            self._models.put(key, known)
+        return known
+
+
+def _run(analysis: Analysis, prepared: Prepared, options: Any) -> tuple[Figure, Result]:
+    """Compute and draw; the message of one that breaks names it, so that its author is asked."""
+    context = Context(prepared.checkpoint, prepared.process, prepared.dataset, prepared.predictions, options)
+    try:
+        result = analysis.compute(context)
+        return analysis.figure(result), result
+    except (SpivaeError, MemoryError):
+        raise
+    except Exception as error:
+        raise WorkFailed(f"analysis {analysis.name}: {type(error).__name__}: {error}") from error
+
+
+def _predict(model: Any, dataset: Dataset, step: _Progress) -> Predictions:
+    from spivae.prediction import predict
+
+    return predict(model, dataset, progress=lambda done, total: step(done, total, "predicting"))
+
+
+class _Progress:
+    """The two callbacks of a caller as one call between parts of the work."""
+
+    def __init__(self, progress: OnProgress | None, cancelled: Callable[[], bool] | None) -> None:
+        self._progress = progress
+        self._cancelled = cancelled
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if self._cancelled is not None and self._cancelled():
+            raise WorkCancelled
+        if self._progress is not None:
+            self._progress(done, total, what)
+
+
+def _identity(path: Path) -> Hashable:
+    """A file's path with what tells that it has been written anew. Raises SpivaeError where it is missing."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SpivaeError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    return (os.path.realpath(path), status.st_mtime_ns, status.st_size)
+
+
+class _Recent(Generic[Value]):
+    """The values used last, up to a total size; the newest is kept whatever its size."""
+
+    def __init__(self, limit: int, size: Callable[[Value], int]) -> None:
+        self._limit = limit
+        self._size = size
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+
+    def get(self, key: Hashable) -> Value | None:
+        if key in self._values:
+            self._values.move_to_end(key)
+        return self._values.get(key)
+
+    def put(self, key: Hashable, value: Value) -> None:
+        self._values[key] = value
+        while len(self._values) > 1 and sum(map(self._size, self._values.values())) > self._limit:
+            self._values.popitem(last=False)

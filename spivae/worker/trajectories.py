@@ -1,0 +1,152 @@
+"""Which trajectories a model is shown: simulated on a grid, or read from a file, and never too many."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spivae.analysis import DataOptions
+from spivae.dataset import Dataset, Grid, load_npz, simulate
+from spivae.errors import SpivaeError, WorkFailed
+from spivae.model.arguments import ModelArgs
+from spivae.process import Parameter, Process
+
+if TYPE_CHECKING:
+    from spivae.checkpoint import Checkpoint
+
+MAX_BYTES = 1024**3  # that displacements and predictions of one dataset may take
+ARRAYS = 4  # of (n, L) float32: displacements, NLL, mean and standard deviation of the output
+CHUNK = 4096  # trajectories simulated between two looks at the progress
+Step = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trajectories that are known to fit the model and the memory, not yet made."""
+
+    process: Process
+    args: ModelArgs
+    data: DataOptions
+    steps: int
+    grid: Grid
+
+    def dataset(self, step: Step) -> Dataset:
+        """Simulate or read them; `step(done, total, what)` between parts. Raises SpivaeError."""
+        if self.data.file is not None:
+            step(0, 1, "reading")
+            return _read(self.data.file, self.process, self.args, self.steps, self.data.per_cell)
+        theta = np.repeat(self.grid.cells, self.data.per_cell, axis=0)
+        return _simulate(self.process, theta, self.steps, self.data.seed, step)
+
+
+def plan(checkpoint: Checkpoint, process: Process, data: DataOptions) -> Plan:
+    """What `data` asks for, checked before anything heavy is done. Raises SpivaeError for too much of it."""
+    args = ModelArgs.from_mapping(checkpoint.model_args)
+    steps = model_steps(args, checkpoint.ds_args)
+    grid = wide_grid(process) if data.grid == "test" else training_grid(process, checkpoint.ds_args)
+    if data.file is None:
+        _check_size(math.prod(grid.shape) * data.per_cell, steps)
+    else:
+        _check_file(data.file)
+    return Plan(process, args, data, steps, grid)
+
+
+def model_steps(args: ModelArgs, ds_args: dict[str, Any]) -> int:
+    """L: what the VAE was built for; a WaveNet alone takes any length, so the one it was trained on."""
+    if args.c_channels:
+        return args.o_dim
+    trained_on = ds_args.get("T")
+    return int(trained_on) - 1 if trained_on else args.o_dim
+
+
+def training_grid(process: Process, ds_args: dict[str, Any]) -> Grid:
+    """The grid a checkpoint was trained on, or where it does not say, the process's own."""
+    recorded = {name: ds_args.get(name) for name in process.names}
+    if any(values is None for values in recorded.values()):
+        return Grid.of(process)
+    return Grid({name: np.asarray(values, dtype=float) for name, values in recorded.items()})
+
+
+def wide_grid(process: Process) -> Grid:
+    """A grid that reaches a tenth of the range beyond the training range; for alpha and D the seed's own."""
+    if process.names == ("alpha", "D"):
+        return Grid({"alpha": np.linspace(0.04, 1.96, 49), "D": np.geomspace(1e-6, 1e-1, 16)[2:-2]})
+    return Grid({parameter.name: _widened(parameter) for parameter in process.parameters})
+
+
+def _widened(parameter: Parameter) -> np.ndarray[Any, Any]:
+    if parameter.scale == "log":
+        low, high = np.log10(parameter.low), np.log10(parameter.high)
+        margin = (high - low) / 10
+        return np.logspace(low - margin, high + margin, parameter.points)
+    margin = (parameter.high - parameter.low) / 10
+    low = parameter.low - margin
+    if parameter.low >= 0:
+        low = max(low, parameter.low / 2)  # what is never negative stays so
+    return np.linspace(low, parameter.high + margin, parameter.points)
+
+
+def _simulate(process: Process, theta: np.ndarray[Any, Any], steps: int, seed: int, step: Step) -> Dataset:
+    rng = np.random.default_rng(seed)
+    displacements = np.empty((len(theta), 1, steps), dtype=np.float32)
+    for start in range(0, len(theta), CHUNK):
+        step(start, len(theta), "simulating")
+        rows = slice(start, start + CHUNK)
+        try:
+            displacements[rows] = simulate(process, theta[rows], steps, rng).displacements
+        except (SpivaeError, MemoryError):
+            raise
+        except Exception as error:
+            raise WorkFailed(f"process {process.name}: {type(error).__name__}: {error}") from error
+    step(len(theta), len(theta), "simulating")
+    _check_finite(displacements, f"process {process.name}: made displacements that are not finite")
+    return Dataset(displacements, theta, process.names, process.name)
+
+
+def _read(file: str, process: Process, args: ModelArgs, steps: int, per_cell: int) -> Dataset:
+    read = load_npz(file, process.names, per_cell=per_cell, fewer=True, process=process.name)
+    _check_size(len(read), read.steps)
+    if not args.c_channels:
+        steps = read.steps
+        if steps <= args.first_predicted:
+            raise SpivaeError(
+                f"{file}: trajectories of {steps} displacements, but the model needs more than its receptive "
+                f"field of {args.first_predicted}"
+            )
+    if read.steps < steps:
+        raise SpivaeError(
+            f"{file}: trajectories of {read.steps} displacements, but the model takes {steps}: "
+            "make longer ones, or take a model that was trained on this length"
+        )
+    return Dataset(read.displacements[:, :, :steps], read.theta, read.names, read.process)
+
+
+def _check_finite(displacements: np.ndarray[Any, Any], message: str) -> None:
+    # a sum is finite if all of its terms are, and needs no mask of the array's size
+    if not np.isfinite(displacements.sum(dtype=np.float64)):
+        raise WorkFailed(message)
+
+
+def _check_size(trajectories: int, steps: int) -> None:
+    needed = ARRAYS * 4 * trajectories * steps
+    if needed > MAX_BYTES:
+        fit = MAX_BYTES // (ARRAYS * 4 * steps)
+        raise SpivaeError(
+            f"{trajectories:,} trajectories of {steps} displacements need {needed / 1024**3:.1f} GiB; "
+            f"at most {fit:,} fit into {MAX_BYTES / 1024**3:.0f} GiB: choose fewer a cell (per_cell)"
+        )
+
+
+def _check_file(file: str) -> None:
+    """Refuse what could not be held in memory, going by the file's own table of contents."""
+    if not zipfile.is_zipfile(file):
+        return  # reading it will say what it is instead
+    with zipfile.ZipFile(file) as archive:
+        sizes = [entry.file_size for entry in archive.infolist()]
+    if max(sizes, default=0) > MAX_BYTES:
+        raise SpivaeError(f"{file}: a cell of {max(sizes) / 1024**3:.1f} GiB is too large; save fewer a cell")

@@ -1,0 +1,80 @@
+"""Saying what a checkpoint is in words and short lines, for every place that shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from spivae_tui import text
+
+if TYPE_CHECKING:
+    from spivae.checkpoint import Checkpoint
+
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def steps_predicted(checkpoint: Checkpoint) -> int | None:
+    """L - R, the number of steps that the loss averages over; all L of them with padding."""
+    length = checkpoint.model_args.get("o_dim")
+    if not isinstance(length, int):
+        return None
+    if checkpoint.model_args.get("use_pad"):
+        return length
+    return max(1, length - checkpoint.receptive_field)
+
+
+def value(item: Any) -> str:
+    """An argument in a few characters; a grid as its ends and its length."""
+    if isinstance(item, bool) or item is None:
+        return {True: "yes", False: "no", None: text.NOTHING}[item]
+    if isinstance(item, float):
+        return f"{item:.6g}"
+    if isinstance(item, Mapping):
+        return ", ".join(f"{name} {value(part)}" for name, part in item.items())
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        items = list(item)
+        if len(items) > 6:
+            return f"{value(items[0])} … {value(items[-1])}  ({len(items)} values)"
+        if len(items) > 1 and all(part == items[0] for part in items):
+            return f"{len(items)} × {value(items[0])}"
+        return ", ".join(value(part) for part in items)
+    return str(item)
+
+
+def arguments(mapping: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and short values of arguments."""
+    return ((str(name), value(item)) for name, item in mapping.items())
+
+
+def metrics_line(metrics: Mapping[str, Any], steps: int | None = None) -> list[str]:
+    """The metrics as short phrases: beta in both units, NLL, -ELBO, KL, the latents that survive."""
+    parts = []
+    beta = metrics.get("beta")
+    if beta is not None:
+        in_units = text.true_beta(beta, steps)
+        parts.append(f"beta {text.scientific(beta)}" + (f" = {in_units:.3g}/{steps}" if in_units is not None else ""))
+    for key, label in (("nll", "NLL"), ("neg_elbo", "-ELBO")):
+        if metrics.get(key) is not None:
+            parts.append(f"{label} {text.number(metrics[key])}")
+    if metrics.get("kl") is not None:
+        parts.append(f"KL {text.nats(metrics['kl'])} nats")
+    alive = metrics.get("surviving")
+    if alive is not None:
+        total = len(metrics.get("kl_latents") or ()) or "?"
+        names = " ".join(f"z{index}" for index in alive)
+        parts.append(f"{len(alive)} of {total} latents" + (f": {names}" if names else ""))
+    return parts
+
+
+def bars(
+    values: Sequence[float], width: int, ascii_only: bool = False
+) -> Iterator[tuple[int, str, str, str]]:
+    """Index, label, bar of `width` cells and number of each value, the largest first."""
+    largest = max((abs(item) for item in values), default=0.0) or 1.0
+    for index in sorted(range(len(values)), key=lambda at: -values[at]):
+        filled = max(0.0, values[index]) / largest * max(1, width)
+        if ascii_only:
+            bar = "#" * round(filled)
+        else:
+            bar = "█" * int(filled) + EIGHTHS[int((filled % 1) * 8)].strip()
+        yield index, f"z{index}", bar.ljust(max(1, width)), text.nats(values[index])

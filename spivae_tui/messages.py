@@ -1,0 +1,36 @@
+"""Messages between threads, widgets and screens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from spivae.catalog import Entry
+
+
+class EntriesFound(Message):
+    """A scan has found some more entries; `scan` numbers the scan, so that a late one is ignored."""
+
+    def __init__(self, scan: int, entries: list[Entry]) -> None:
+        super().__init__()
+        self.scan = scan
+        self.entries = entries
+
+
+class ScanEnded(Message):
+    """A scan has looked through all folders, or could not (`error`)."""
+
+    def __init__(self, scan: int, error: str = "") -> None:
+        super().__init__()
+        self.scan = scan
+        self.error = error
+
+
+class WorkerSaid(Message):
+    """An event of the worker process about one job, brought from its reader thread to the loop."""
+
+    def __init__(self, event: Any) -> None:
+        super().__init__()
+        self.event = event

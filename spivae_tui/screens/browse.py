@@ -1,0 +1,292 @@
+"""Browse: the checkpoints and runs of the folders that spivae was opened on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual import on, work
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
+
+from spivae.errors import SpivaeError
+from spivae_tui import text, watching
+from spivae_tui.actions import bindings
+from spivae_tui.listing import Listing
+from spivae_tui.messages import EntriesFound, ScanEnded
+from spivae_tui.screens.base import SpivaeScreen
+from spivae_tui.widgets.entry_list import EntryList
+from spivae_tui.widgets.entry_preview import EntryPreview
+from spivae_tui.widgets.filter_bar import FilterBar
+from spivae_tui.widgets.row_list import RowList
+
+if TYPE_CHECKING:
+    from spivae.catalog import Entry
+    from spivae.checkpoint import Checkpoint
+
+BATCH_SECONDS = 0.15  # how often a scan hands over what it has found
+POLL_SECONDS = 3.0
+AGE_SECONDS = 60.0
+SETTLE_SECONDS = 0.12  # the preview follows the cursor once it rests this long
+
+
+class BrowseScreen(SpivaeScreen):
+    """A list that fills while the folders are looked through, and follows them from then on."""
+
+    SCOPE = "browse"
+    BINDINGS = bindings("browse")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listing = Listing()
+        self._scan = 0
+        self._scanning = False
+        self._scanned_once = False
+        self._seen: set[str] = set()
+        self._scan_started = 0.0
+        self._scan_cost = 0.0
+        self._signature: int | None = None
+        self._settle: Timer | None = None
+        self._headers: dict[tuple[str, float], Checkpoint] = {}
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield FilterBar(id="filter")
+        with Horizontal(id="browse-body"):
+            with Vertical(id="browse-list"):
+                yield EntryList(self.spivae.services.now, id="entries")
+                yield Static(id="empty")
+            yield EntryPreview(compact=False, id="preview")
+        yield EntryPreview(compact=True, id="detail")
+
+    @property
+    def entries(self) -> EntryList:
+        return self.query_one("#entries", EntryList)
+
+    @property
+    def selected(self) -> Entry | None:
+        """The entry under the cursor."""
+        entry: Entry | None = self.entries.row
+        return entry
+
+    def on_mount(self) -> None:
+        self.entries.focus()
+        self.title_bar.show(remark="looking…")
+        self._mark_sorted()
+        # the first frame comes before the first import of the library
+        self.call_after_refresh(self.rescan)
+        self.set_interval(POLL_SECONDS, self._poll)
+        self.set_interval(AGE_SECONDS, self.entries.redraw)
+
+    def on_screen_resume(self) -> None:
+        if self._scanned_once:
+            self._poll()
+
+    # Scanning
+
+    def rescan(self) -> None:
+        """Look through the folders again, in a thread."""
+        self._scan += 1
+        self._scanning, self._seen, self._scan_started = True, set(), time.monotonic()
+        self._look_through(self._scan)
+
+    @work(thread=True, exclusive=True, group="scan", exit_on_error=False)
+    def _look_through(self, scan: int) -> None:
+        self._signature = watching.signature(self.spivae.folders)
+        batch: list[Entry] = []
+        handed_over = time.monotonic()
+        try:
+            for entry in self.spivae.services.scan(self.spivae.folders):
+                batch.append(entry)
+                if time.monotonic() - handed_over > BATCH_SECONDS:
+                    self.post_message(EntriesFound(scan, batch))
+                    batch, handed_over = [], time.monotonic()
+                if scan != self._scan:
+                    return
+        except (SpivaeError, OSError) as error:
+            self.post_message(ScanEnded(scan, str(error)))
+            return
+        self.post_message(EntriesFound(scan, batch))
+        self.post_message(ScanEnded(scan))
+
+    def on_entries_found(self, message: EntriesFound) -> None:
+        if message.scan == self._scan:
+            self._seen.update(entry.path for entry in message.entries)
+            if self.listing.update(message.entries):
+                self._show_listing(keep_top=not self._scanned_once)
+
+    def on_scan_ended(self, message: ScanEnded) -> None:
+        if message.scan != self._scan:
+            return
+        self._scanning = False
+        self._scan_cost = time.monotonic() - self._scan_started
+        first, self._scanned_once = not self._scanned_once, True
+        if message.error:
+            self.notify(message.error, severity="error", title="The folders cannot be read", markup=False)
+        elif self.listing.keep_only(self._seen) or first:
+            self._show_listing()
+        self.entries.redraw()
+        self._show_remark()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            self._scanning = False
+            error = event.worker.error
+            self.notify(f"{type(error).__name__}: {error}", severity="error", title="Something went wrong", markup=False)
+
+    def _poll(self) -> None:
+        # a scan that took long is not repeated at once
+        rested = time.monotonic() - self._scan_started > 10 * self._scan_cost
+        if not self._scanning and rested and self.is_current:
+            self._look_for_changes()
+
+    @work(thread=True, exclusive=True, group="poll", exit_on_error=False)
+    def _look_for_changes(self) -> None:
+        if watching.signature(self.spivae.folders) != self._signature:
+            self.app.call_from_thread(self.rescan)
+
+    # Showing
+
+    def _show_listing(self, keep_top: bool = False) -> None:
+        """Show the listing anew; the cursor stays on its entry, or at the top while the list first fills."""
+        before = self.selected
+        at = None
+        if before is not None and not (keep_top and self.entries.cursor == 0):
+            at = self.listing.position(before.path)
+        self._mark_sorted()
+        self.entries.show(self.listing.visible, at if at is not None else min(self.entries.cursor, 10**9))
+        nothing = not self.listing.visible
+        self.set_class(nothing and self._scanned_once, "-empty")
+        if nothing and self._scanned_once:
+            self.query_one("#empty", Static).update(self._empty_words())
+        self._show_remark()
+        self._show_preview()
+
+    def _mark_sorted(self) -> None:
+        self.entries.mark_sorted(self.listing.sorted_by, self.listing.descending)
+
+    def _show_remark(self) -> None:
+        checkpoints, runs, broken = self.listing.counts()
+        parts = [text.plural(checkpoints, "checkpoint"), text.plural(runs, "run")]
+        if broken:
+            parts.append(f"{broken:,} broken")
+        if self.listing.filter:
+            parts.insert(0, f"{len(self.listing.visible):,} match “{self.listing.filter}” of")
+        if not self._scanned_once:
+            parts.append("looking…")
+        self.title_bar.show(remark=" · ".join(parts).replace("of · ", "of "))
+
+    def _empty_words(self) -> str:
+        if self.listing.filter:
+            return f"Nothing matches [b]{self.listing.filter}[/b].\n\n[$accent]esc[/]  show everything"
+        looked = "\n".join(f"    {folder}" for folder in self.spivae.folders) or "    (no folder was given)"
+        return (
+            "[b]No checkpoints or runs yet[/b]\n\n"
+            f"[$muted]Looked in[/]\n{looked}\n\n"
+            "[$accent]t[/]   train a first model from a recipe\n"
+            "[$accent]F5[/]  look again\n\n"
+            "[$muted]Or open other folders:[/]  spivae DIR ..."
+        )
+
+    # The preview
+
+    @on(RowList.Highlighted, "#entries")
+    def _follow_cursor(self) -> None:
+        self._show_preview()
+
+    def _show_preview(self) -> None:
+        if self._settle is not None:
+            self._settle.stop()
+        self._settle = self.set_timer(SETTLE_SECONDS, self._settled)
+
+    def _settled(self) -> None:
+        entry = self.selected
+        header = self._headers.get((entry.path, entry.modified)) if entry is not None else None
+        for preview in self.query(EntryPreview):
+            preview.show(entry, header)
+        if entry is not None and header is None and entry.kind == "checkpoint" and not entry.error:
+            self._read_header(entry)
+
+    @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
+    def _read_header(self, entry: Entry) -> None:
+        try:
+            header = self.spivae.services.read_header(entry.path)
+        except (SpivaeError, OSError):
+            return  # the list's next scan says what is wrong with it
+        self.app.call_from_thread(self._header_read, entry, header)
+
+    def _header_read(self, entry: Entry, header: Checkpoint) -> None:
+        if len(self._headers) > 200:
+            self._headers.clear()
+        self._headers[entry.path, entry.modified] = header
+        if self.selected is not None and self.selected.path == entry.path:
+            for preview in self.query(EntryPreview):
+                preview.show(entry, header)
+
+    # Actions
+
+    @on(RowList.Selected, "#entries")
+    def action_open(self) -> None:
+        entry = self.selected
+        if entry is None:
+            return
+        if entry.error:
+            self.notify(entry.error, severity="error", title=entry.name, markup=False)
+        elif entry.kind == "run":
+            self.spivae.open_run(entry.path)
+        else:
+            self.spivae.open_checkpoint(entry.path)
+
+    def action_filter(self) -> None:
+        self.query_one(FilterBar).open(self.listing.filter)
+
+    @on(FilterBar.Changed)
+    def _filter_changed(self, event: FilterBar.Changed) -> None:
+        self.listing.set_filter(event.value)
+        self._show_listing()
+
+    @on(FilterBar.Left)
+    def _filter_left(self) -> None:
+        self.entries.focus()
+
+    @on(FilterBar.Moved)
+    def _filter_moved(self, event: FilterBar.Moved) -> None:
+        self.entries.cursor += event.by
+
+    def action_clear(self) -> None:
+        self.query_one(FilterBar).close()
+        if self.listing.filter:
+            self.listing.set_filter("")
+            self._show_listing()
+        self.entries.focus()
+
+    def action_sort(self) -> None:
+        self.listing.next_column(placed.column.key for placed in self.entries.placed)
+        self._show_listing()
+
+    @on(RowList.HeadingClicked, "#entries")
+    def _heading_clicked(self, event: RowList.HeadingClicked) -> None:
+        if event.key != "mark":
+            self.listing.sort_by(event.key)
+            self._show_listing()
+
+    def action_reverse(self) -> None:
+        self.listing.reverse()
+        self._show_listing()
+
+    def action_rescan(self) -> None:
+        if not self._scanning:
+            self.rescan()
+
+    def action_copy_path(self) -> None:
+        if self.selected is not None:
+            self.copy(self.selected.path)
+
+    def action_train(self) -> None:
+        self.spivae.open_train()
+
+    def action_quit(self) -> None:
+        self.app.exit()

@@ -1,0 +1,59 @@
+"""What the app asks of the library, in one place: imported when first used, replaced by fakes in tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from spivae.catalog import Entry
+    from spivae.checkpoint import Checkpoint
+    from spivae.plugins import Plugins
+
+
+class WorkerLike(Protocol):
+    """The worker process, as `spivae.worker.client.Worker` offers it."""
+
+    def submit(self, op: str, payload: dict[str, Any], on_event: Callable[[Any], None]) -> Any: ...
+
+    def cancel(self, job: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _scan(folders: Sequence[Path]) -> Iterator[Entry]:
+    from spivae.catalog import scan
+
+    return iter(scan(folders))
+
+
+def _read_header(path: str) -> Checkpoint:
+    from spivae.checkpoint import read_header
+
+    return read_header(path)
+
+
+def _plugins() -> Plugins:
+    from spivae.plugins import load_plugins
+
+    return load_plugins()
+
+
+def _worker() -> WorkerLike:
+    from spivae.worker.client import Worker
+
+    return Worker()
+
+
+@dataclass(frozen=True)
+class Services:
+    """The library as the app sees it. Everything but `now` may be slow: call it from a thread."""
+
+    scan: Callable[[Sequence[Path]], Iterator[Entry]] = _scan
+    read_header: Callable[[str], Checkpoint] = _read_header
+    plugins: Callable[[], Plugins] = _plugins
+    worker: Callable[[], WorkerLike] = _worker
+    now: Callable[[], float] = time.time

@@ -1,0 +1,70 @@
+"""The columns of Browse, and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spivae_tui import text
+from spivae_tui.listing import kind_label
+from spivae_tui.widgets.row_list import Cell, Column, Role, RowList
+
+if TYPE_CHECKING:
+    from spivae.catalog import Entry
+
+COLUMNS = (
+    Column("mark", "", 1),
+    Column("name", "name", 16, grows=True, keep_end=True),
+    Column("kind", "kind", 10, drop=3),
+    Column("process", "process", 9, drop=2),
+    Column("beta", "beta", 7, right=True),
+    Column("nll", "NLL", 8, right=True),
+    Column("kl", "KL", 6, right=True),
+    Column("surviving", "latents", 9, right=True, drop=4),
+    Column("size", "size", 8, right=True, drop=5),
+    Column("age", "age", 6, right=True, drop=1),
+)
+
+STATE_ROLES: dict[str, Role] = {
+    "running": "accent",
+    "finished": "good",
+    "queued": "muted",
+    "stopped": "warn",
+    "lost": "warn",
+    "failed": "bad",
+}
+MARKS = {"running": "▶", "failed": "✗", "lost": "?", "stopped": "‖", "queued": "…"}
+
+
+class EntryList(RowList):
+    """Checkpoints and runs. `now` gives the time that ages are counted to."""
+
+    def __init__(self, now: Callable[[], float], *, id: str | None = None) -> None:
+        super().__init__(COLUMNS, self._entry_cell, id=id)
+        self._now = now
+
+    def _entry_cell(self, entry: Entry, key: str) -> Cell:
+        metrics = entry.metrics
+        if key == "mark":
+            return Cell("✗", "bad") if entry.error else Cell(MARKS.get(entry.state, ""), _state(entry))
+        if key == "name":
+            return Cell(entry.name, "bad" if entry.error else "strong" if entry.kind == "run" else "")
+        if key == "kind":
+            return Cell("broken", "bad") if entry.error else Cell(kind_label(entry), _state(entry))
+        if key == "process":
+            return Cell(entry.process or text.NOTHING, "" if entry.process else "muted")
+        if key == "size":
+            return Cell(text.size(entry.size) if entry.kind == "checkpoint" else text.NOTHING, "muted")
+        if key == "age":
+            return Cell(text.age(self._now() - entry.modified) if entry.modified else text.NOTHING, "muted")
+        value = {
+            "beta": lambda: text.scientific(metrics.get("beta")),
+            "nll": lambda: text.number(metrics.get("nll")),
+            "kl": lambda: text.nats(metrics.get("kl")),
+            "surviving": lambda: text.surviving(metrics),
+        }[key]()
+        return Cell(value, "muted" if value == text.NOTHING else "")
+
+
+def _state(entry: Entry) -> Role:
+    return STATE_ROLES.get(entry.state, "muted")

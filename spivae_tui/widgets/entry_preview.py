@@ -1,0 +1,117 @@
+"""What is known of the selected entry: a panel at the side, or two lines below the list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.widget import Widget
+
+from spivae_tui import text
+from spivae_tui.describe import arguments, bars, metrics_line, steps_predicted
+
+if TYPE_CHECKING:
+    from spivae.catalog import Entry
+    from spivae.checkpoint import Checkpoint
+
+
+class EntryPreview(Widget):
+    """The selected entry; `compact` says it in two lines.
+
+    `header` is the entry's checkpoint once it has been read, and adds its arguments.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"entry-preview--{role}" for role in ("title", "muted", "bad", "accent", "rule")
+    }
+    ALLOW_SELECT = False
+
+    def __init__(self, *, compact: bool, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.compact = compact
+        self.entry: Entry | None = None
+        self.header: Checkpoint | None = None
+
+    def show(self, entry: Entry | None, header: Checkpoint | None = None) -> None:
+        """Show another entry, or the same with its header; nothing is drawn where both are as they were."""
+        if entry != self.entry or header is not self.header:
+            self.entry, self.header = entry, header
+            self.refresh()
+
+    def style_of(self, role: str) -> Style:
+        return self.get_component_rich_style(f"entry-preview--{role}", partial=True)
+
+    def render(self) -> Text:
+        if self.entry is None:
+            return Text("")
+        width = self.content_size.width
+        lines = self._two_lines(self.entry, width) if self.compact else self._panel(self.entry, width)
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(list(lines)[: max(1, self.content_size.height)])
+
+    def _two_lines(self, entry: Entry, width: int) -> Iterator[Text]:
+        yield Text(text.shorten(entry.path, width), self.style_of("muted"))
+        if entry.error:
+            yield Text(text.fit(entry.error, width).rstrip() if len(entry.error) <= width else entry.error,
+                       self.style_of("bad"))  # fmt: skip
+            return
+        parts = metrics_line(entry.metrics, steps_predicted(self.header) if self.header else None)
+        if entry.parameters:
+            parts.insert(0, f"{entry.parameters:,} parameters")
+        yield Text("  ".join(parts) or "no metrics recorded")
+
+    def _panel(self, entry: Entry, width: int) -> Iterator[Text]:
+        muted, accent = self.style_of("muted"), self.style_of("accent")
+        yield Text(text.shorten(entry.name, width), self.style_of("title"))
+        yield Text(text.shorten(entry.path, width), muted)
+        yield Text("")
+        if entry.error:
+            yield from Text(entry.error, self.style_of("bad")).wrap(self.app.console, width)
+            return
+
+        def fact(label: str, value: str) -> Text:
+            return Text.assemble((f"{label:<12}", muted), text.fit(value, max(0, width - 12)).rstrip())
+
+        metrics = entry.metrics
+        if entry.kind == "run":
+            yield fact("state", entry.state)
+        yield fact("process", entry.process or text.NOTHING)
+        yield fact("format", entry.format or text.NOTHING)
+        if entry.parameters:
+            yield fact("parameters", f"{entry.parameters:,}")
+        if self.header is not None:
+            yield fact("sees back", f"{self.header.receptive_field} steps")
+        yield from (fact(label, value) for label, value in self._numbers(metrics))
+        latents = metrics.get("kl_latents")
+        if latents:
+            yield Text("")
+            yield Text("KL per latent (nats)", muted)
+            alive = set(metrics.get("surviving") or ())
+            for index, label, bar, value in bars(latents, width - 14, ascii_only=self.app.ascii_only):  # type: ignore[attr-defined]
+                yield Text.assemble(
+                    (f"{label:<4}", "" if index in alive else muted),
+                    (bar, accent if index in alive else muted),
+                    (f"{value:>9}", "" if index in alive else muted),
+                )
+        if self.header is not None:
+            for title, mapping in (("Data", self.header.ds_args), ("Model", self.header.model_args)):
+                if mapping:
+                    yield Text("")
+                    yield Text(title, muted)
+                    yield from (fact(name, value) for name, value in arguments(mapping))
+
+    def _numbers(self, metrics: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        beta = metrics.get("beta")
+        if beta is not None:
+            steps = steps_predicted(self.header) if self.header else None
+            in_units = text.true_beta(beta, steps)
+            yield "beta", text.scientific(beta) + (f" = {in_units:.3g} × 1/{steps}" if in_units is not None else "")
+        if metrics.get("nll") is not None:
+            yield "NLL", f"{text.number(metrics['nll'])} nats/step"
+        if metrics.get("neg_elbo") is not None:
+            yield "-ELBO", f"{text.number(metrics['neg_elbo'])} nats/step"
+        if metrics.get("kl") is not None:
+            yield "KL", f"{text.nats(metrics['kl'])} nats"
+        if metrics.get("epoch") is not None:
+            yield "epoch", f"{metrics['epoch']:g}"
