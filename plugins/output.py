@@ -94,11 +94,7 @@ class Output(Analysis):
             )
             for panel, subtitle in enumerate(subtitles(result))
         ]
-        caption = (
-            "Times and D_out as if the process began at the first prediction."
-            if found["seed_scaling"]
-            else ""
-        )
+        caption = "Time from the first prediction." if found["seed_scaling"] else ""
         if "theory" in result.arrays:
             caption = f"Dashed: theory; D_out is {found['typical_error']:.1%} off (median). {caption}".strip()
         return Figure(panels=(mean, *panels), title=self.title, caption=caption, columns=3)

@@ -33,7 +33,9 @@ def option(
     high: float | None = None,
 ) -> Any:
     """A field of an options dataclass: its default, what it does, and what it allows."""
-    return field(default=default, metadata={"help": help, "choices": tuple(choices), "low": low, "high": high})
+    return field(
+        default=default, metadata={"help": help, "choices": tuple(choices), "low": low, "high": high}
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,16 @@ class Option:
         return parsed
 
 
-_BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+_BOOLEANS = {
+    "yes": True,
+    "true": True,
+    "on": True,
+    "1": True,
+    "no": False,
+    "false": False,
+    "off": False,
+    "0": False,
+}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""All that a plugin imports. What is here stays, or changes with a notice under "Plugin API" in the changelog."""
+"""All that a plugin imports. A change here is told under "Plugin API" in the changelog."""
 
 from spivae.analysis import (
     Analysis,

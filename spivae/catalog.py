@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from spivae.checkpoint.naming import SUFFIXES, shipped_models
+from spivae.checkpoint.opening import one_line
 from spivae.checkpoint.reading import read_header
 from spivae.errors import SpivaeError
 from spivae.liveness import is_alive
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 # where the last epoch's record is looked for first: some hundred steps' worth of lines
 _TAIL = 2**17
+_COPIED = ("nll", "neg_elbo", "surviving", "epoch", "step", "beta")
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -41,6 +43,11 @@ class Entry(msgspec.Struct, kw_only=True):
     metrics: dict[str, Any] = {}
     state: str = ""
     error: str | None = None
+
+    def __post_init__(self) -> None:
+        # file names may hold what no terminal should be sent; `path` keeps it, so that the file can be opened
+        self.name = one_line(self.name)
+        self.error = one_line(self.error) if self.error else None
 
 
 class _RunFile(msgspec.Struct):
@@ -151,7 +158,7 @@ class _Walk:
         except FileNotFoundError:
             pass  # the run has not saved anything yet
         except OSError as error:
-            problem = f"{folder}: {_why(error)}"
+            problem = one_line(f"{folder}: {_why(error)}")
         entry = _run_entry(path)
         entry.error = entry.error or problem
         entry.size = sum(_size(item) for item in files)
@@ -168,7 +175,7 @@ class _Walk:
             status = os.stat(path)
             entry.modified, entry.size = status.st_mtime, status.st_size
         except OSError as error:
-            entry.error = f"{path}: {_why(error)}"
+            entry.error = one_line(f"{path}: {_why(error)}")
             return entry
         try:
             found = read_header(path, self.foreign)
@@ -192,17 +199,17 @@ def _run_entry(path: str) -> Entry:
             entry.modified = os.fstat(handle.fileno()).st_mtime
             run = _run_file.decode(handle.read(2**20))
     except OSError as error:
-        entry.error = f"{file}: {_why(error)}"
+        entry.error = one_line(f"{file}: {_why(error)}")
         return entry
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        entry.error = f"{file}: damaged ({error})"
+        entry.error = one_line(f"{file}: damaged ({error})")
         return entry
-    entry.name = run.id or entry.name
-    entry.process, entry.state = run.process, run.state
+    entry.name = one_line(run.id) or entry.name
+    entry.process, entry.state = one_line(run.process), one_line(run.state)
     if run.state == "running" and run.host == socket.gethostname() and not is_alive(run.pid, run.pid_started):
         entry.state = "lost"
     if run.state == "failed":
-        entry.error = run.error
+        entry.error = one_line(run.error or "failed; its log.txt says why")
     metrics = os.path.join(path, "metrics.jsonl")
     try:
         with open(metrics, "rb") as handle:
@@ -213,7 +220,7 @@ def _run_entry(path: str) -> Entry:
     except FileNotFoundError:
         pass  # no step has been taken yet
     except OSError as error:
-        entry.error = f"{metrics}: {_why(error)}"
+        entry.error = one_line(f"{metrics}: {_why(error)}")
     return entry
 
 
@@ -221,9 +228,7 @@ def _last_epoch(tail: bytes) -> dict[str, Any]:
     """A checkpoint's metrics from the end of metrics.jsonl: the last epoch's, with beta of the last step."""
     epoch = _last_record(tail, b'"kind":"epoch"')
     kl = epoch.get("kl")
-    found = {
-        key: epoch[key] for key in ("nll", "neg_elbo", "surviving", "epoch", "step", "beta") if key in epoch
-    }
+    found: dict[str, Any] = {key: epoch[key] for key in _COPIED if key in epoch}
     if isinstance(kl, list):
         found["kl_latents"] = kl
         found["kl"] = None if None in kl else sum(kl)

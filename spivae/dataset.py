@@ -69,7 +69,7 @@ class CellIndex:
     @property
     def counts(self) -> Array:
         """Trajectories in each cell, in the grid's shape."""
-        return np.vectorize(len, otypes=[int])(self.rows)
+        return np.asarray(np.vectorize(len, otypes=[int])(self.rows))
 
     def mean(self, per_trajectory: Array) -> Array:
         """Mean over each cell of an array (n, ...): the grid's shape + (...); NaN where a cell is empty."""
@@ -130,11 +130,15 @@ def simulate(process: Process, theta: Array, steps: int, rng: np.random.Generato
     theta = np.asarray(theta, dtype=float)
     drawn = np.asarray(process.displacements(rng, theta, steps))
     if drawn.shape != (len(theta), steps):
-        raise SpivaeError(f"process {process.name}: made displacements {drawn.shape}, not {(len(theta), steps)}")
+        raise SpivaeError(
+            f"process {process.name}: made displacements {drawn.shape}, not {(len(theta), steps)}"
+        )
     return Dataset(drawn.astype(np.float32)[:, None, :], theta, process.names, process.name)
 
 
-def simulate_grid(process: Process, grid: Grid, per_cell: int, steps: int, rng: np.random.Generator) -> Dataset:
+def simulate_grid(
+    process: Process, grid: Grid, per_cell: int, steps: int, rng: np.random.Generator
+) -> Dataset:
     """`per_cell` trajectories in each cell of a grid, cell by cell."""
     if per_cell < 1:
         raise SpivaeError(f"trajectories per cell: needs at least 1, not {per_cell}")

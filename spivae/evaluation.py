@@ -96,7 +96,8 @@ def evaluate(
     kl_all = np.concatenate(kl)
     # (cells, per_cell) of each trajectory's -ELBO per step
     bound = np.concatenate(
-        [n_ + k.sum(1).reshape(n_.shape) / model.args.predicted for n_, k in zip(nll, kl, strict=True)], axis=1
+        [n_ + k.sum(1).reshape(n_.shape) / model.args.predicted for n_, k in zip(nll, kl, strict=True)],
+        axis=1,
     )
     within = bound.var(axis=1, ddof=1).mean() if per_cell > 1 else math.nan
     return Evaluation(

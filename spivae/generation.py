@@ -23,9 +23,7 @@ Array = npt.NDArray[Any]
 _CHUNK_POSITIONS = 4_000_000
 
 
-def encode_parameters(
-    model: WaveNetVAE, process: Process, theta: Array, rng: np.random.Generator
-) -> Array:
+def encode_parameters(model: WaveNetVAE, process: Process, theta: Array, rng: np.random.Generator) -> Array:
     """Latents mu (n, Z) of one fresh trajectory of the process for each row of theta (n, p)."""
     import torch
 

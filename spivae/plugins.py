@@ -78,12 +78,18 @@ class Plugins:
                 self.manager.unregister(name=name)
 
     def _check_hooks(self, name: str) -> None:
-        known = {attribute for attribute in vars(hookspecs) if hasattr(getattr(hookspecs, attribute), "spivae_spec")}
+        known = {
+            attribute
+            for attribute in vars(hookspecs)
+            if hasattr(getattr(hookspecs, attribute), "spivae_spec")
+        }
         plugin = self.manager.get_plugin(name)
         for attribute in dir(plugin):
             if self.manager.parse_hookimpl_opts(plugin, attribute) and attribute not in known:
                 near = difflib.get_close_matches(attribute, known, 1)
-                raise SpivaeError(f"unknown hook {attribute!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+                raise SpivaeError(
+                    f"unknown hook {attribute!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+                )
 
     def _collect(self, module: Any, info: PluginInfo) -> None:
         """Call the registration hooks of this plugin alone, and keep what it gave if all of it is right."""
@@ -146,7 +152,7 @@ def _named(items: Mapping[str, T], name: str, kind: str) -> T:
 
 
 def drop_in_files(folders: Sequence[str | Path] = ()) -> Iterator[Path]:
-    """Single-file plugins: of the given folders or files, of $SPIVAE_PLUGINS, and of the user's own folder."""
+    """Single-file plugins: of the given folders or files, of $SPIVAE_PLUGINS, of the user's own folder."""
     import platformdirs
 
     places = [Path(folder) for folder in folders]

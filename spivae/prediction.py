@@ -76,7 +76,9 @@ def predict(
     from spivae.errors import SpivaeError
     from spivae.model.losses import kl, mixture, nll
 
-    if dataset.steps <= model.args.first_predicted or (model.c_channels and dataset.steps != model.args.o_dim):
+    if dataset.steps <= model.args.first_predicted or (
+        model.c_channels and dataset.steps != model.args.o_dim
+    ):
         raise SpivaeError(
             f"trajectories of {dataset.steps} displacements do not fit this model: it was built for "
             f"{model.args.o_dim} (receptive field {model.receptive_field})"

@@ -67,11 +67,11 @@ class Process:
         return None
 
     def covariance(self, theta: Array, steps: int) -> Array | None:
-        """Covariance of the displacements (n, steps, steps), or their variances (n, steps) if independent."""
+        """Covariance (n, steps, steps) of the displacements, or variances (n, steps) if independent."""
         return None
 
     def combinations(self, theta: Array, length: int) -> dict[str, Array]:
-        """Named functions of theta, each (n,), that latents may encode in trajectories of `length` positions."""
+        """Named functions of theta, each (n,), that latents may encode over `length` positions."""
         return {}
 
     @property

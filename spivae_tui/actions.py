@@ -10,15 +10,38 @@ from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
+KEY_NAMES = {
+    "escape": "esc",
+    "enter": "⏎",
+    "slash": "/",
+    "question_mark": "?",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+    "f1": "F1",
+    "f5": "F5",
+}
+
+
+def readable(key: str) -> str:
+    """A Textual key name as people write it."""
+    return KEY_NAMES.get(key, key.replace("ctrl+", "^"))
+
 
 @dataclass(frozen=True)
 class Action:
     """One thing a user can do: its keys, what it is called, and what it does in a sentence.
 
-    `keys` are Textual key names separated by commas; the first is the one that is shown, as `display` where
-    that reads better. `footer` puts it in the key bar, in the order of declaration. `palette` is off for
+    `keys` are Textual key names separated by commas; the key bar shows the first, or `display` where that
+    says more. `footer` puts it in the key bar, in the order of declaration. `palette` is off for
     what makes no sense from a list of commands (moving a cursor). With `each_key` the method is called with
-    the key that was pressed.
+    the key that was pressed. Two actions of a scope may share a key when `when` says in which state each of
+    them works; the screen's `check_action` keeps to it.
     """
 
     scope: str
@@ -31,10 +54,16 @@ class Action:
     palette: bool = True
     priority: bool = False
     each_key: bool = False
+    when: str = ""
 
     @property
     def id(self) -> str:
         return f"{self.scope}.{self.name}"
+
+    @property
+    def shown(self) -> str:
+        """The key as the key bar shows it."""
+        return self.display or readable(self.key_names[0])
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -42,20 +71,26 @@ class Action:
 
     def bindings(self) -> list[BindingType]:
         """The Textual bindings of this action: one, or one a key where it wants to know the key."""
-        shared = {
-            "description": self.title,
-            "show": self.footer,
-            "key_display": self.display or None,
-            "priority": self.priority,
-            "tooltip": self.help,
-        }
         if self.each_key:
-            return [Binding(key, f"{self.name}({key!r})", id=f"{self.id}.{key}", **shared) for key in self.key_names]
-        return [Binding(self.keys, self.name, id=self.id, **shared)]
+            return [self._binding(key, f"{self.name}({key!r})", f"{self.id}.{key}") for key in self.key_names]
+        return [self._binding(self.keys, self.name, self.id)]
+
+    def _binding(self, keys: str, action: str, id: str) -> Binding:
+        return Binding(
+            keys,
+            action,
+            self.title,
+            show=self.footer,
+            key_display=self.display or None,
+            priority=self.priority,
+            tooltip=self.help,
+            id=id,
+        )
 
 
 SCOPES = {
     "browse": "Checkpoints and runs",
+    "filter": "Filter",
     "checkpoint": "Checkpoint",
     "train": "New training",
     "run": "Live run",
@@ -65,41 +100,130 @@ SCOPES = {
 
 ACTIONS: tuple[Action, ...] = (
     # Checkpoints and runs
-    Action("browse", "open", "enter", "Open", "Open the checkpoint, or follow the run.", display="⏎"),
-    Action("browse", "filter", "slash", "Filter", "Show only names, processes or kinds that contain a text.", "/"),
+    Action("browse", "open", "enter", "Open", "Open the checkpoint, or follow the run."),
+    Action("browse", "clear", "escape", "Clear filter", "Show everything again."),
+    Action("browse", "filter", "slash", "Filter", "Show only names, processes or kinds that contain a text."),
     Action("browse", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
     Action("browse", "reverse", "r", "Reverse", "Turn the order round."),
     Action("browse", "train", "t,n", "Train", "Start a new training from a recipe."),
     Action("browse", "copy_path", "y", "Copy path", "Copy the path of the selected entry to the clipboard."),
-    Action("browse", "rescan", "f5,ctrl+r", "Rescan", "Look through the folders again.", "F5", footer=False),
-    Action("browse", "clear", "escape", "Clear filter", "Show everything again.", "esc", footer=False),
+    Action("browse", "rescan", "f5,ctrl+r", "Rescan", "Look through the folders again.", footer=False),
     Action("browse", "quit", "q", "Quit", "Leave spivae; trainings go on."),
     # Checkpoint
-    Action("checkpoint", "show_tab", "1,2,3,4,5,6,7,8,9", "Tab", "Go to a tab by its number.", "1-9", footer=False,
-           palette=False, each_key=True),
-    Action("checkpoint", "next_tab", "right", "Next tab", "Go to the next tab.", "→", footer=False),
-    Action("checkpoint", "previous_tab", "left", "Previous tab", "Go to the previous tab.", "←", footer=False),
-    Action("checkpoint", "back", "escape", "Back", "Cancel what runs; when nothing does, go back.", "esc"),
+    Action(
+        "checkpoint",
+        "show_tab",
+        "1,2,3,4,5,6,7,8,9",
+        "Tab",
+        "Go to a tab by its number.",
+        "1-9",
+        footer=False,
+        palette=False,
+        each_key=True,
+    ),
+    Action("checkpoint", "cancel", "escape", "Cancel", "Stop computing.", when="computing"),
+    Action(
+        "checkpoint",
+        "close_options",
+        "escape",
+        "Close options",
+        "Back to the plot.",
+        when="in options",
+    ),
+    Action("checkpoint", "back", "escape", "Back", "Back to the list.", when="otherwise"),
+    Action("checkpoint", "next_tab", "right", "Tab", "Go to the next tab.", "←→"),
+    Action("checkpoint", "previous_tab", "left", "Previous tab", "Go to the previous tab.", footer=False),
     Action("checkpoint", "options", "o", "Options", "Show or hide the options of this analysis."),
-    Action("checkpoint", "next_page", "right_square_bracket,pagedown", "Next panels", "Page on.", "]"),
-    Action("checkpoint", "previous_page", "left_square_bracket,pageup", "Previous panels", "Page back.", "["),
-    Action("checkpoint", "compute", "r", "Recompute", "Compute this analysis again, with the options as they are."),
+    Action("checkpoint", "next_page", "right_square_bracket,pagedown", "More panels", "Page on."),
+    Action(
+        "checkpoint",
+        "previous_page",
+        "left_square_bracket,pageup",
+        "Previous panels",
+        "Page back.",
+        footer=False,
+    ),
+    Action("checkpoint", "compute", "r", "Recompute", "Compute this analysis again, or read the file again."),
     Action("checkpoint", "copy_path", "y", "Copy path", "Copy the path of this checkpoint to the clipboard."),
+    # New training
+    Action("train", "start", "f2,s", "Start", "Start this training; it goes on when spivae is left.", "F2"),
+    Action("train", "write", "f3,w", "Save recipe", "Write the recipe to a TOML file.", "F3"),
+    Action("train", "add_phase", "f6,a", "Add phase", "Add a phase after the one the cursor is in.", "F6"),
+    Action("train", "remove_phase", "f7,d", "Remove phase", "Remove the phase the cursor is in.", "F7"),
+    Action("train", "leave_field", "escape", "Leave field", "Out of the field.", "esc", when="typing"),
+    Action("train", "back", "escape", "Back", "Back, without a training.", "esc", when="otherwise"),
+    # Live run
+    Action(
+        "run", "open", "enter,o", "Open checkpoint", "Open the final checkpoint, or the best so far.", "⏎"
+    ),
+    Action("run", "stop", "s", "Stop", "Ask the training to save and stop; asks once."),
+    Action("run", "train", "t", "Train again", "Edit this recipe and start another training."),
+    Action("run", "zoom", "z", "Zoom", "Show all epochs, the last half, or the last tenth."),
+    Action("run", "next_tab", "right", "Tab", "Go on to curves, epochs, log.", "←→"),
+    Action("run", "next_page", "right_square_bracket,pagedown", "More curves", "Page on.", "]"),
+    Action(
+        "run",
+        "previous_page",
+        "left_square_bracket,pageup",
+        "Previous curves",
+        "Page back.",
+        "[",
+        footer=False,
+    ),
+    Action("run", "previous_tab", "left", "Previous tab", "Go back a tab.", "←", footer=False),
+    Action(
+        "run",
+        "show_tab",
+        "1,2,3",
+        "Tab",
+        "Curves, epochs, log.",
+        "1-3",
+        footer=False,
+        palette=False,
+        each_key=True,
+    ),
+    Action("run", "show_log", "l", "Log", "Show what the trainer wrote, or the curves again.", footer=False),
+    Action("run", "copy_path", "y", "Copy path", "Copy the path of this run to the clipboard.", footer=False),
+    Action("run", "back", "escape", "Back", "Leave; the training goes on.", "esc", when="otherwise"),
+    Action("run", "confirm_stop", "s,enter", "Stop and save", "Yes, stop it.", "s", when="asked"),
+    Action("run", "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
+    # While a filter is typed; the arrows move the list
+    Action("filter", "submit", "enter", "To the list", "Keep the filter and go to the list.", palette=False),
+    Action("filter", "move(-1)", "up", "Up", "One row up.", footer=False, palette=False),
+    Action("filter", "move(1)", "down", "Down", "One row down.", footer=False, palette=False),
+    Action("filter", "move(-10)", "pageup", "Page up", "Ten rows up.", footer=False, palette=False),
+    Action("filter", "move(10)", "pagedown", "Page down", "Ten rows down.", footer=False, palette=False),
     # Lists
-    Action("list", "up", "up,k", "Up", "One row up.", "↑", footer=False, palette=False),
-    Action("list", "down", "down,j", "Down", "One row down.", "↓", footer=False, palette=False),
-    Action("list", "page_up", "pageup", "Page up", "One page up.", "pgup", footer=False, palette=False),
-    Action("list", "page_down", "pagedown", "Page down", "One page down.", "pgdn", footer=False, palette=False),
-    Action("list", "first", "home,g", "First", "To the first row.", "home", footer=False, palette=False),
-    Action("list", "last", "end", "Last", "To the last row.", "end", footer=False, palette=False),
+    Action("list", "up", "up,k", "Up", "One row up.", footer=False, palette=False),
+    Action("list", "down", "down,j", "Down", "One row down.", footer=False, palette=False),
+    Action("list", "page_up", "pageup", "Page up", "One page up.", footer=False, palette=False),
+    Action("list", "page_down", "pagedown", "Page down", "One page down.", footer=False, palette=False),
+    Action("list", "first", "home,g", "First", "To the first row.", footer=False, palette=False),
+    Action("list", "last", "end", "Last", "To the last row.", footer=False, palette=False),
     # Everywhere
-    Action("app", "help", "question_mark,f1", "Help", "Show the keys of this screen.", "?"),
-    Action("app", "command_palette", "ctrl+p", "Commands", "Find any command by its name.", "^p", palette=False),
-    Action("app", "next_theme", "ctrl+t", "Next theme", "Dark, light, or the terminal's own 16 colours.", footer=False),
-    Action("app", "next_glyphs", "ctrl+g", "Plot glyphs", "Draw plots in braille, blocks or ASCII.", footer=False),
-    Action("app", "leave", "ctrl+q", "Quit", "Leave spivae from any screen; trainings go on.", "^q", footer=False,
-           priority=True),
-)  # fmt: skip
+    Action("app", "help", "question_mark,f1", "Help", "Show the keys of this screen."),
+    Action("app", "command_palette", "ctrl+p", "Commands", "Find any command by its name.", palette=False),
+    Action(
+        "app",
+        "next_theme",
+        "ctrl+t",
+        "Next theme",
+        "Dark, light, or the terminal's own 16 colours.",
+        footer=False,
+    ),
+    Action(
+        "app", "next_glyphs", "ctrl+g", "Plot glyphs", "Draw plots in braille, blocks or ASCII.", footer=False
+    ),
+    Action(
+        "app",
+        "leave",
+        "ctrl+q",
+        "Quit",
+        "Leave spivae from any screen; trainings go on.",
+        footer=False,
+        priority=True,
+    ),
+)
 
 
 def in_scope(scope: str) -> tuple[Action, ...]:

@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import os
 import signal
+import sys
 from collections.abc import Sequence
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
+from textual.binding import Binding
 from textual.screen import Screen
 
 from spivae_tui import themes
-from spivae_tui.actions import bindings
-from spivae_tui.commands import Commands
+from spivae_tui.actions import bindings, readable
 from spivae_tui.screens.browse import BrowseScreen
 from spivae_tui.services import Services, WorkerLike
 
 if TYPE_CHECKING:
-    from spivae.figure.terminal import Look
+    from textual.command import Provider
+
+    from spivae.figure.look import Glyphs, Look
+    from spivae.plugins import Plugins
+
+
+def _commands() -> type[Provider]:
+    """The palette's commands, imported when it is first opened."""
+    from spivae_tui.commands import Commands
+
+    return Commands
+
 
 STYLES = Path(__file__).parent / "styles"
+GLYPHS: tuple[Glyphs, ...] = ("braille", "block", "ascii")
 
 
 class SpivaeApp(App[int]):
     """spivae in the terminal. `services` stands for the library; tests give fakes."""
 
     TITLE = "spivae"
-    CSS_PATH: ClassVar[list[str | Path]] = [STYLES / "app.tcss", STYLES / "browse.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
+        STYLES / "app.tcss",
+        STYLES / "browse.tcss",
+        STYLES / "fields.tcss",
+    ]
     BINDINGS = bindings("app")
-    COMMANDS = {Commands}  # noqa: RUF012
+    COMMANDS = {_commands}  # noqa: RUF012
     NOTIFICATION_TIMEOUT = 4
 
     def __init__(
@@ -42,7 +62,7 @@ class SpivaeApp(App[int]):
     ) -> None:
         self.folders = tuple(folders)
         self.services = services or Services()
-        self._look = look
+        self.look = look
         self._worker: WorkerLike | None = None
         native = themes.THEMES[theme].ansi if theme in themes.THEMES else False
         super().__init__(ansi_color=True if native else None)
@@ -60,42 +80,30 @@ class SpivaeApp(App[int]):
     @property
     def ascii_only(self) -> bool:
         """Whether the terminal's encoding has nothing but ASCII for us."""
-        import sys
-
         encoding = (sys.__stdout__.encoding or "") if sys.__stdout__ is not None else "utf-8"
         return "utf" not in encoding.lower()
 
+    def get_key_display(self, binding: Binding) -> str:
+        return binding.key_display or readable(binding.key)
+
     # How plots look
 
-    @property
-    def look(self) -> Look:
-        """Glyphs and colours for plots, following the theme. The first call imports numpy."""
-        if self._look is None:
-            import os
-            import sys
-
-            from spivae.figure.terminal import Look
-
-            encoding = sys.__stdout__.encoding if sys.__stdout__ is not None else "utf-8"
-            self._look = Look.detect(os.environ, encoding)
-        return self._look
-
-    def set_glyphs(self, glyphs: str) -> None:
+    def set_glyphs(self, glyphs: Glyphs) -> None:
         """Draw plots with braille, block or ascii glyphs from now on."""
-        self._change_look(glyphs=glyphs)
+        from spivae.figure.look import Look
+
+        if self.look is None:
+            encoding = sys.__stdout__.encoding if sys.__stdout__ is not None else "utf-8"
+            self.look = Look.detect(os.environ, encoding)
+        self.look = dataclasses.replace(self.look, glyphs=glyphs)
+        for screen in self.screen_stack:
+            for plot in screen.query("PlotView"):
+                plot.look = self.look  # type: ignore[attr-defined]
         self.notify(f"Plots are drawn in {glyphs}.", timeout=2)
 
     def action_next_glyphs(self) -> None:
-        order = ("braille", "block", "ascii")
-        self.set_glyphs(order[(order.index(self.look.glyphs) + 1) % len(order)])
-
-    def _change_look(self, **changes: Any) -> None:
-        from dataclasses import replace
-
-        self._look = replace(self.look, **changes)
-        for screen in self.screen_stack:
-            for widget in screen.query("PlotView"):
-                widget.refresh()
+        shown = self.look.glyphs if self.look is not None else "ascii" if self.ascii_only else "braille"
+        self.set_glyphs(GLYPHS[(GLYPHS.index(shown) + 1) % len(GLYPHS)])
 
     # Life
 
@@ -106,6 +114,11 @@ class SpivaeApp(App[int]):
                 loop.add_signal_handler(hangup, self.exit)
             except (RuntimeError, ValueError):  # not the main thread, as in some tests
                 return
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """Processes and analyses. The first look imports numpy: take it in a thread."""
+        return self.services.plugins()
 
     @property
     def worker(self) -> WorkerLike:

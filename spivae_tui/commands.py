@@ -27,21 +27,24 @@ class Commands(Provider):
     """Actions of the screen beneath the palette, then those that work everywhere, then themes and glyphs."""
 
     def _commands(self) -> Iterator[Command]:
+        from spivae_tui.app import GLYPHS
+
         app = cast("SpivaeApp", self.app)
         scope = getattr(self.screen, "SCOPE", "")
         for wanted, target in ((scope, self.screen), ("app", app)):
             for action in ACTIONS:
                 if action.scope == wanted and action.palette:
-                    keys = action.display or action.key_names[0]
                     yield Command(
-                        f"{action.title}  ({keys})",
+                        f"{action.title}  ({action.shown})",
                         partial(app.run_action, action.name, default_namespace=target),
                         action.help,
                     )
         for name, title in themes.TITLES.items():
             yield Command(f"Theme: {title}", partial(setattr, app, "theme", name), f"Use the theme {name}.")
-        for glyphs in ("braille", "block", "ascii"):
-            yield Command(f"Plots in {glyphs}", partial(app.set_glyphs, glyphs), f"Draw plots with {glyphs} glyphs.")
+        for glyphs in GLYPHS:
+            yield Command(
+                f"Plots in {glyphs}", partial(app.set_glyphs, glyphs), f"Draw plots with {glyphs} glyphs."
+            )
 
     async def discover(self) -> Hits:
         for command in self._commands():

@@ -41,29 +41,47 @@ def value(item: Any) -> str:
     return str(item)
 
 
+def short(item: Any) -> str:
+    """A result in a few characters: numbers to four digits, in lists to two."""
+    if isinstance(item, float):
+        return f"{item:.4g}"
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        parts = [f"{part:.2g}" if isinstance(part, float) else value(part) for part in item]
+        return " ".join(parts) or "none"
+    return value(item)
+
+
 def arguments(mapping: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Names and short values of arguments."""
     return ((str(name), value(item)) for name, item in mapping.items())
 
 
 def metrics_line(metrics: Mapping[str, Any], steps: int | None = None) -> list[str]:
-    """The metrics as short phrases: beta in both units, NLL, -ELBO, KL, the latents that survive."""
+    """The metrics as short phrases: beta in both units, NLL, -ELBO, KL."""
     parts = []
     beta = metrics.get("beta")
     if beta is not None:
         in_units = text.true_beta(beta, steps)
-        parts.append(f"beta {text.scientific(beta)}" + (f" = {in_units:.3g}/{steps}" if in_units is not None else ""))
+        parts.append(
+            f"beta {text.scientific(beta)}"
+            + (f" (×{steps} = {in_units:.3g})" if in_units is not None else "")
+        )
     for key, label in (("nll", "NLL"), ("neg_elbo", "-ELBO")):
         if metrics.get(key) is not None:
             parts.append(f"{label} {text.number(metrics[key])}")
     if metrics.get("kl") is not None:
         parts.append(f"KL {text.nats(metrics['kl'])} nats")
-    alive = metrics.get("surviving")
-    if alive is not None:
-        total = len(metrics.get("kl_latents") or ()) or "?"
-        names = " ".join(f"z{index}" for index in alive)
-        parts.append(f"{len(alive)} of {total} latents" + (f": {names}" if names else ""))
     return parts
+
+
+def latents_words(metrics: Mapping[str, Any]) -> str:
+    """`2 of 6 latents: z0 z4`, or nothing where it is not known."""
+    alive = metrics.get("surviving")
+    if alive is None:
+        return ""
+    total = len(metrics.get("kl_latents") or ()) or "?"
+    names = " ".join(f"z{index}" for index in alive)
+    return f"{len(alive)} of {total} latents" + (f": {names}" if 0 < len(alive) <= 4 else "")
 
 
 def bars(
@@ -73,8 +91,6 @@ def bars(
     largest = max((abs(item) for item in values), default=0.0) or 1.0
     for index in sorted(range(len(values)), key=lambda at: -values[at]):
         filled = max(0.0, values[index]) / largest * max(1, width)
-        if ascii_only:
-            bar = "#" * round(filled)
-        else:
-            bar = "█" * int(filled) + EIGHTHS[int((filled % 1) * 8)].strip()
+        blocks = "█" * int(filled) + EIGHTHS[int((filled % 1) * 8)].strip()
+        bar = "#" * round(filled) if ascii_only else blocks
         yield index, f"z{index}", bar.ljust(max(1, width)), text.nats(values[index])

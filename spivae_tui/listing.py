@@ -20,7 +20,14 @@ def _survivors(entry: Entry) -> int | None:
 
 def kind_label(entry: Entry) -> str:
     """`checkpoint`, or what the run is doing."""
+    if is_broken(entry):
+        return "broken"
     return entry.state or "run" if entry.kind == "run" else entry.kind
+
+
+def is_broken(entry: Entry) -> bool:
+    """Whether there is nothing to open; a failed run has an error too, but can be looked at."""
+    return entry.error is not None and not entry.state
 
 
 # column -> what it sorts by; None goes last in either order
@@ -102,7 +109,7 @@ class Listing:
     def counts(self) -> tuple[int, int, int]:
         """How many checkpoints, runs and broken ones there are."""
         runs = sum(entry.kind == "run" for entry in self.entries.values())
-        broken = sum(entry.error is not None for entry in self.entries.values())
+        broken = sum(is_broken(entry) for entry in self.entries.values())
         return len(self.entries) - runs, runs, broken
 
     def _arrange(self) -> None:
@@ -118,5 +125,5 @@ class Listing:
 
 
 def _matches(entry: Entry, text: str) -> bool:
-    words = (entry.name, entry.process or "", entry.kind, entry.state, "broken" if entry.error else "")
+    words = (entry.name, entry.process or "", entry.kind, entry.state, "broken" if is_broken(entry) else "")
     return any(text in word.lower() for word in words)

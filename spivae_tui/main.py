@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spivae.figure.terminal import Look
+    from spivae.figure.look import Look
 
 # Over SSH every frame costs bytes; Textual reads these when it is imported.
 OVER_SSH = {"TEXTUAL_FPS": "15", "TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0"}

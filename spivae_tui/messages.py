@@ -31,6 +31,7 @@ class ScanEnded(Message):
 class WorkerSaid(Message):
     """An event of the worker process about one job, brought from its reader thread to the loop."""
 
-    def __init__(self, event: Any) -> None:
+    def __init__(self, job: int, event: Any) -> None:
         super().__init__()
+        self.job = job
         self.event = event

@@ -12,6 +12,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual import work
+from textual.app import ComposeResult
 from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -22,6 +23,8 @@ from textual.worker import Worker, WorkerState
 from spivae.figure.look import Look
 from spivae.figure.spec import Figure
 
+# Textual writes a changed line from its widget's left edge on. In narrow bands that is little.
+BANDS = 5
 MIN_INTERVAL = 0.25  # seconds between draws: live data are shown at most four times a second
 
 _Row = Sequence[tuple[str, str | None, str | None, bool]]
@@ -37,6 +40,24 @@ class _Job:
     look: Look
 
 
+class _Band(Widget):
+    """A vertical part of a PlotView."""
+
+    DEFAULT_CSS = "_Band { width: 1fr; height: 1fr; }"
+
+    def __init__(self, view: PlotView) -> None:
+        super().__init__()
+        self.view = view
+
+    @property
+    def left(self) -> int:
+        """Where the band begins in its view."""
+        return self.region.x - self.view.content_region.x
+
+    def render_line(self, y: int) -> Strip:
+        return self.view.line(y).crop(self.left, self.left + self.size.width).apply_style(self.rich_style)
+
+
 class PlotView(Widget):
     """Shows a figure, drawn for its size and the app's theme.
 
@@ -45,11 +66,11 @@ class PlotView(Widget):
     """
 
     DEFAULT_CSS = """
-    PlotView { width: 1fr; height: 1fr; }
+    PlotView { width: 1fr; height: 1fr; layout: horizontal; }
     """
 
     look: reactive[Look | None] = reactive(None, init=False)
-    """Glyphs and colours; None follows the terminal. The background follows the app's theme in either case."""
+    """Glyphs and colours; None follows the terminal. Light or dark follows the app's theme in either case."""
 
     def __init__(
         self,
@@ -107,6 +128,10 @@ class PlotView(Widget):
         """Whether what is on the screen is the figure that was last set."""
         job = self._job()
         return job is None or job == self._shown
+
+    def compose(self) -> ComposeResult:
+        for _ in range(BANDS):
+            yield _Band(self)
 
     # When to draw
 
@@ -178,17 +203,14 @@ class PlotView(Widget):
         self._shown, self._message, self._rows = job, "", rows
         if fresh or len(old) != len(rows):
             self._strips = [_strip(row, job.size.width) for row in rows]
-            self.refresh()
+            self._repaint()
             return
-        changed = []
         for y, (before, after) in enumerate(zip(old, rows, strict=True)):
             if before != after:
-                self._strips[y] = _strip(after, job.size.width)
                 start, stop = _changed_cells(before, after)
                 if start < stop:
-                    changed.append(Region(start, y, stop - start, 1))
-        if changed:
-            self.refresh(*changed)
+                    self._strips[y] = _strip(after, job.size.width)
+                    self._repaint(Region(start, y, stop - start, 1))
 
     def _show_message(self, text: str) -> None:
         if self._message == text and not self._rows:
@@ -196,18 +218,22 @@ class PlotView(Widget):
         self._message, self._rows, self._strips = text, [], []
         if self._figure is None:
             self._shown = None
-        self.refresh()
+        self._repaint()
 
-    def render_line(self, y: int) -> Strip:
+    def _repaint(self, region: Region | None = None) -> None:
+        for band in self.query(_Band):
+            if region is None:
+                band.refresh()
+            elif part := region.intersection(Region(band.left, 0, *band.size)):
+                band.refresh(part.translate((-band.left, 0)))
+
+    def line(self, y: int) -> Strip:
+        """What is shown on line y."""
         width = self.size.width
         if self._message:
             text = self._message[:width] if y == self.size.height // 2 else ""
-            strip = Strip([Segment(text.center(width), Style(dim=True))], width)
-        elif y < len(self._strips):
-            strip = self._strips[y].adjust_cell_length(width)
-        else:
-            strip = Strip.blank(width)
-        return strip.apply_style(self.rich_style)
+            return Strip([Segment(text.center(width), Style(dim=True))], width)
+        return self._strips[y].adjust_cell_length(width) if y < len(self._strips) else Strip.blank(width)
 
 
 def _strip(row: _Row, width: int) -> Strip:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from spivae.catalog import Entry
     from spivae.checkpoint import Checkpoint
     from spivae.plugins import Plugins
+    from spivae.training.recipe import Recipe
+    from spivae.training.run import Run
 
 
 class WorkerLike(Protocol):
@@ -48,6 +50,25 @@ def _worker() -> WorkerLike:
     return Worker()
 
 
+def _open_run(path: str) -> Run:
+    from spivae.training.run import Run
+
+    return Run.open(path)
+
+
+def _launch(recipe: Recipe) -> Run:
+    from spivae.training.launch import DEFAULT_FOLDER, launch
+
+    return launch(recipe, DEFAULT_FOLDER)
+
+
+def _write_text(path: Path, text: str) -> None:
+    from spivae.files import replacing
+
+    with replacing(path) as handle:
+        handle.write(text.encode("utf-8"))
+
+
 @dataclass(frozen=True)
 class Services:
     """The library as the app sees it. Everything but `now` may be slow: call it from a thread."""
@@ -56,4 +77,7 @@ class Services:
     read_header: Callable[[str], Checkpoint] = _read_header
     plugins: Callable[[], Plugins] = _plugins
     worker: Callable[[], WorkerLike] = _worker
+    open_run: Callable[[str], Run] = _open_run
+    launch: Callable[[Recipe], Run] = _launch
+    write_text: Callable[[Path, str], None] = _write_text
     now: Callable[[], float] = time.time

@@ -107,7 +107,7 @@ LIGHT = _theme(
         "muted": "#767676",
         "rule": "#d0d0d0",
         "heading": "#585858",
-        "cursor": "#afffd7",
+        "cursor": "#d7ffd7",
         "cursor-text": "#121212",
         "cursor-blurred": "#e4e4e4",
         "field": "#eeeeee",

@@ -37,7 +37,9 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu") -> WaveNetVAE:
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise SpivaeError(f"{checkpoint.path}: its weights do not fit its model arguments ({reason})") from None
+        raise SpivaeError(
+            f"{checkpoint.path}: its weights do not fit its model arguments ({reason})"
+        ) from None
     return model.to(device).eval()
 
 

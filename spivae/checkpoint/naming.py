@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 from pathlib import Path
 
 from spivae.errors import SpivaeError
@@ -36,7 +37,7 @@ def resolve(name: str | os.PathLike[str]) -> Path:
     for candidate in _candidates(path):
         if _is_file(candidate):
             return candidate
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SpivaeError(f"{text}: is a folder without a checkpoint of that name; {_suggest(path / '')}")
     raise SpivaeError(f"{text}: no such checkpoint; {_suggest(path)}")
 
@@ -44,7 +45,7 @@ def resolve(name: str | os.PathLike[str]) -> Path:
 def _candidates(path: Path) -> list[Path]:
     """Where to look, in order."""
     found = _with_suffixes(path)
-    if (path / "run.json").exists():
+    if os.path.isfile(path / "run.json"):
         for stem in ("best", "final"):
             found += _with_suffixes(path / "checkpoints" / stem)
     if path.name:
@@ -63,7 +64,7 @@ def _with_suffixes(path: Path) -> list[Path]:
 def _is_file(path: Path) -> bool:
     """Whether it is there and no folder; one without permission is there, and its reader says so."""
     try:
-        return not Path.is_dir(path) and bool(path.stat())
+        return not stat.S_ISDIR(path.stat().st_mode)
     except PermissionError:
         raise SpivaeError(f"{path}: permission denied; change its mode or ask its owner") from None
     except OSError:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
 
+from spivae.checkpoint.arrays import decode
 from spivae.checkpoint.structs import ITEMSIZE, WAVENET_VAE, Checkpoint, NotThisFormat, TensorInfo
 from spivae.checkpoint.validate import check_tensors, check_weights
 from spivae.errors import SpivaeError, WorkFailed
@@ -139,8 +140,6 @@ def _are_sizes(values: object) -> TypeGuard[list[int]]:
 def _arrays(
     file: IO[bytes], start: int, size: int, spans: dict[str, tuple[TensorInfo, tuple[int, int]]]
 ) -> Weights:
-    from spivae.checkpoint.original import decode
-
     file.seek(start)
     # one buffer that can be written to, shared by all arrays
     buffer = bytearray(size - start)

@@ -137,6 +137,12 @@ def _encode(args: tuple[Any, ...]) -> bytes:
     return args[0].encode("latin-1")
 
 
+def _no_bytes(args: tuple[Any, ...]) -> bytes:
+    if args:
+        raise refused("builtins.bytes with arguments")
+    return b""
+
+
 _FORMATS = {
     "f8": "d", "f4": "f", "f2": "e", "b1": "?",
     "i8": "q", "i4": "i", "i2": "h", "i1": "b",
@@ -169,6 +175,7 @@ _GLOBALS: dict[str, Global] = {
         Global("numpy.dtype", _dtype),
         Global("numpy.ndarray"),
         Global("_codecs.encode", _encode),
+        Global("__builtin__.bytes", _no_bytes),  # the data of an empty array
         *(Global(name) for name in _STORAGES),
     )
 }

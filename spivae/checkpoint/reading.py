@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spivae.checkpoint import native, original
-from spivae.checkpoint.opening import opened
+from spivae.checkpoint.opening import one_line, opened
 from spivae.checkpoint.structs import Checkpoint, NotThisFormat
 from spivae.errors import SpivaeError
 
@@ -36,13 +36,14 @@ def _read(path: Path | str, foreign: Foreign | None, *, weights: bool) -> Checkp
             try:
                 checkpoint = _recognised(file.read(9))(file, size, weights)
             except SpivaeError as error:
-                raise type(error)(f"{path}: {_one_line(str(error))}") from None
+                raise type(error)(one_line(f"{path}: {error}")) from None
     except NotThisFormat:
         found = foreign(Path(path)) if foreign is not None else None
         if found is None:
             raise
         return found
     checkpoint.path = str(path)
+    checkpoint.process = one_line(checkpoint.process)
     return checkpoint
 
 
@@ -57,8 +58,3 @@ def _recognised(head: bytes) -> Callable[..., Checkpoint]:
     raise NotThisFormat(
         "neither a spivae checkpoint (.safetensors) nor one of the original (.tar), or cut short"
     )
-
-
-def _one_line(message: str) -> str:
-    """The message without control characters, which a hostile file could smuggle to the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in message)

@@ -113,6 +113,8 @@ def _run(data: bytes) -> Any:  # one branch an opcode, the frequent ones first
                 raise IndexError
             stack[-2:] = [tuple(stack[-2:])]
         elif op == 0x94:  # MEMOIZE
+            if len(memo) > MAX_MEMO:
+                raise refused(f"a memo of {len(memo):,} entries")
             memo[len(memo)] = stack[-1]
         elif op == 0x8C:  # SHORT_BINUNICODE
             end = i + 1 + data[i]
@@ -177,7 +179,16 @@ def _run(data: bytes) -> Any:  # one branch an opcode, the frequent ones first
             text, i = _line(data, i)
             stack.append(text)
         elif op == 0x70:  # PUT, of protocol 0 too
-            _, i = _line(data, i)
+            text, i = _line(data, i)
+            memo[int(text)] = stack[-1]
+        elif op == 0x67:  # GET
+            text, i = _line(data, i)
+            stack.append(memo[int(text)])
+        elif op == 0x64 or op == 0x6C:  # DICT, LIST
+            start = marks.pop()
+            items = stack[start:]
+            stack[start:] = [{} if op == 0x64 else []]
+            (_set if op == 0x64 else _extend)(stack[-1], items)
         elif op == 0x69:  # INST
             module, i = _line(data, i)
             name, i = _line(data, i)

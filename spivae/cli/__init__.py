@@ -1,1 +1,17 @@
-"""."""
+"""The command line: `spivae`, one file a command group, each loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (default: this process's own) and return its exit code.
+
+    0: done. 1: the work failed. 2: the input was wrong. 130: interrupted.
+    """
+    from spivae.cli.errors import run
+    from spivae.cli.root import root
+
+    return run(root, list(sys.argv[1:] if arguments is None else arguments))

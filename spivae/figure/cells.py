@@ -53,14 +53,19 @@ class Cells:
 def _merge(cells: list[_Cell]) -> Row:
     spans: Row = []
     text: list[str] = []
+    visible = False  # whether the span at hand has anything but blanks
     style: tuple[str | None, str | None, bool] | None = None
     for char, fg, bg, bold in cells:
-        # A blank shows its background alone, so it joins whatever stands before it.
-        if style is None or (bg != style[1] if char == " " else (fg, bg, bold) != style):
-            if style is not None:
-                spans.append(Span("".join(text), *style))
+        # A blank shows its background alone, so it joins its neighbour: few spans are few bytes on the wire.
+        same_ground = style is not None and style[1] == bg
+        if same_ground and visible and char != " " and (fg, bg, bold) != style:
+            same_ground = False
+        if style is not None and not same_ground:
+            spans.append(Span("".join(text), *style))
+            text, visible = [], False
+        if not visible:
             style = (fg, bg, bold) if char != " " else (None, bg, False)
-            text = []
+        visible = visible or char != " "
         text.append(char)
     if style is not None:
         spans.append(Span("".join(text), *style))
@@ -75,14 +80,12 @@ def blank(width: int) -> Row:
 def text_row(text: str, width: int, fg: str | None = None, bold: bool = False, right: str = "") -> Row:
     """One row: the text on the left, `right` (in the same colour, never bold) at the right end."""
     cells = Cells(width, 1)
-    keep = width - (len(right) + 2 if right else 0)
-    cells.put(0, 0, shorten(text, keep), fg, bold=bold)
-    if right:
-        cells.put(width - len(right), 0, right, fg)
+    cells.put(0, 0, text, fg, bold=bold)
+    cells.put(width - len(right), 0, right, fg)
     return cells.rows()[0]
 
 
-def shorten(text: str, width: int, ellipsis: str = "…") -> str:
+def shorten(text: str, width: int, ellipsis: str) -> str:
     """The text cut to `width` cells, with an ellipsis where something is missing."""
     if len(text) <= width:
         return text
@@ -95,9 +98,8 @@ def join(rows: Iterable[Row]) -> Row:
     for row in rows:
         for span in row:
             last = joined[-1] if joined else None
-            if last is not None and last[1:] == span[1:]:
-                joined[-1] = last._replace(text=last.text + span.text)
-            elif last is not None and last.bg == span.bg and not span.text.strip(" "):
+            blanks = last is not None and last.bg == span.bg and not span.text.strip(" ")
+            if last is not None and (blanks or last[1:] == span[1:]):
                 joined[-1] = last._replace(text=last.text + span.text)
             else:
                 joined.append(span)

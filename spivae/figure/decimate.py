@@ -1,4 +1,4 @@
-"""Fewer points that draw the same picture: at most two a column, so that a million cost what a thousand do."""
+"""Fewer points that draw the same picture: at most two a column, so a million cost what a thousand do."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from spivae.figure import heatmap as heat
 from spivae.figure import legend
@@ -12,7 +13,7 @@ from spivae.figure.look import Look
 from spivae.figure.scales import Scale, fit
 from spivae.figure.spec import Heatmap, Panel
 from spivae.figure.strokes import extents
-from spivae.figure.ticks import Ticks, axis_text, cells_of, choose
+from spivae.figure.ticks import Ticks, axis_text, cells_of, choose, exponent_of
 
 SIDE_LEGEND_FROM = 64  # a panel at least this wide has its legend beside the canvas
 BAR_FROM = 36  # and one at least this wide a colour bar
@@ -34,9 +35,7 @@ class Frame:
     head: list[list[tuple[str, str | None, bool]]] = field(default_factory=list)
     x_ticks: Ticks = field(default_factory=Ticks)
     y_ticks: Ticks = field(default_factory=Ticks)
-    x_label: str = ""
-    foot: list[list[Piece]] = field(default_factory=list)
-    foot_rows: int = 0
+    foot: list[tuple[list[Piece], str]] = field(default_factory=list)
     side: list[list[Piece]] = field(default_factory=list)
     heatmap: Heatmap | None = None
     bar_scale: Scale | None = None
@@ -45,7 +44,7 @@ class Frame:
 
 
 def arrange(panel: Panel, width: int, height: int, look: Look, diverged: bool) -> Frame:
-    """Find room for all of a panel in width x height cells; what matters least goes first where it is tight."""
+    """Find room for all of a panel in width x height cells; what matters least goes first."""
     xs, ys = extents(panel)
     maps = [mark for mark in panel.marks if isinstance(mark, Heatmap) and heat.fits_edges(mark)]
     frame = Frame(width, height, fit(panel.x, xs, tight=bool(maps)), fit(panel.y, ys, tight=bool(maps)))
@@ -60,10 +59,13 @@ def arrange(panel: Panel, width: int, height: int, look: Look, diverged: bool) -
         head_rows = 0
     room -= head_rows
 
+    x_label = look.text(axis_text(panel.x.label, panel.x.unit, exponent_of(frame.x), look.ascii))
     found = legend.entries(panel, look, diverged)
     title = look.text(panel.legend)
     side_width = max((entry.width for entry in found), default=0)
     side_rows = len(found) + bool(title)
+    lines: list[list[Piece]] = []
+    right = 0
     if (
         found
         and width >= SIDE_LEGEND_FROM
@@ -74,17 +76,15 @@ def arrange(panel: Panel, width: int, height: int, look: Look, diverged: bool) -
         frame.side += [[(entry.sample, entry.fg), (f" {entry.label}", None)] for entry in found]
         right = max(side_width, len(title)) + 2
     else:
-        frame.foot = legend.beneath(found, title, width - 1, look)
-        right = 0
+        lines = legend.beneath(found, title, width - len(x_label) - 3, look)
+        if len(lines) > 1:
+            lines = legend.beneath(found, title, width - 1, look)
     narrow_bar = frame.bar_scale is not None and width < BAR_FROM
     if narrow_bar and frame.heatmap is not None and frame.bar_scale is not None:
-        frame.foot.insert(0, legend.beneath_heatmap(frame.heatmap, frame.bar_scale, look))
+        lines.insert(0, legend.beneath_heatmap(frame.heatmap, frame.bar_scale, look))
 
-    has_x = bool(panel.x.label or panel.x.unit)
-    frame.foot_rows = _foot_rows(
-        frame.foot, has_x and len(axis_text(panel.x.label, panel.x.unit)) + 7, width, room
-    )
-    frame.rows = max(room - frame.foot_rows, 1)
+    frame.foot = _foot(lines, x_label, width, room)
+    frame.rows = max(room - len(frame.foot), 1)
     frame.top = head_rows
 
     frame.y_ticks = _y_ticks(frame, look) if frame.axes else Ticks()
@@ -97,32 +97,37 @@ def arrange(panel: Panel, width: int, height: int, look: Look, diverged: bool) -
         right += bar
     frame.columns = max(width - frame.left - right, 1)
     frame.x_ticks = _x_ticks(frame, look) if frame.axes else Ticks()
-    frame.x_label = look.text(axis_text(panel.x.label, panel.x.unit, frame.x_ticks.exponent, look.ascii))
     frame.head = _head(panel, frame, head_rows, look)
     return frame
 
 
-def _foot_rows(foot: list[list[Piece]], x_label: int, width: int, room: int) -> int:
-    """Rows under the tick labels: the legend and the x label share one where they fit."""
-    wanted = len(foot)
-    if x_label and (not foot or legend.length(foot[-1]) + x_label + 2 > width):
-        wanted += 1
+def _foot(lines: list[list[Piece]], x_label: str, width: int, room: int) -> list[tuple[list[Piece], str]]:
+    """The rows under the tick labels, each a line of the legend and what stands at its right end.
+
+    Legend and x label share the last row where they fit; where rows are short, the legend is cut.
+    """
     most = 0 if room < 4 else 1 if room < 7 else 2 if room < 14 else 3
-    return min(wanted, most)
+    if not lines or most == 0:
+        return [([], x_label)] if x_label and most else []
+    free = width - len(x_label) - 2
+    if x_label and legend.length(lines[-1]) > free and (most > 1 or free < 12):
+        # No room beside the legend: a row of its own, or none.
+        last: tuple[list[Piece], str] = ([], x_label) if most > 1 else (lines[0], "")
+        return [*((line, "") for line in lines[: most - 1]), last]
+    lines = lines[:most]
+    return [*((line, "") for line in lines[:-1]), (lines[-1], x_label)]
 
 
 def _y_ticks(frame: Frame, look: Look) -> Ticks:
     rows = frame.rows
-    gap = 2 if rows < 12 else 3 if rows < 28 else 4
+    gap = 2 if rows < 12 or frame.y.kind != "linear" else 3 if rows < 28 else 4
 
     def fits(ticks: Ticks) -> bool:
         places = sorted(cells_of(frame.y, ticks.values, rows))
         wide = max((len(label) for label in ticks.labels), default=0)
-        return wide <= frame.width // 3 and all(
-            b - a >= gap for a, b in zip(places, places[1:], strict=False)
-        )
+        return wide <= frame.width // 3 and all(b - a >= gap for a, b in pairwise(places))
 
-    return choose(frame.y, fits, most=max(2, min(12, rows // 2)), ascii=look.ascii)
+    return choose(frame.y, fits, most=max(2, min(12, (rows + 1) // 2)), ascii=look.ascii)
 
 
 def _x_ticks(frame: Frame, look: Look) -> Ticks:
@@ -134,7 +139,7 @@ def _x_ticks(frame: Frame, look: Look) -> Ticks:
             end = start + len(label)
         return True
 
-    most = max(2, min(14, frame.columns // 7))
+    most = max(2, min(14, frame.columns // 6))
     return choose(frame.x, fits, most=most, ascii=look.ascii)
 
 
@@ -151,27 +156,36 @@ def _x_places(frame: Frame, ticks: Ticks) -> list[tuple[int, str]]:
 def _head(panel: Panel, frame: Frame, rows: int, look: Look) -> list[list[tuple[str, str | None, bool]]]:
     y_label = look.text(axis_text(panel.y.label, panel.y.unit, frame.y_ticks.exponent, look.ascii))
     title = look.text(panel.title)
-    ellipsis = "~" if look.ascii else "…"
     if rows == 0:
         return []
     if rows == 2:
         return [
-            [(shorten(title, frame.width, ellipsis), None, True)],
-            [(shorten(y_label, frame.width, ellipsis), look.labels, False)],
+            [(shorten(title, frame.width, look.ellipsis), None, True)],
+            [(shorten(y_label, frame.width, look.ellipsis), look.labels, False)],
         ]
     if not title or not y_label:
         return [
-            [(shorten(title or y_label, frame.width, ellipsis), None if title else look.labels, bool(title))]
+            [
+                (
+                    shorten(title or y_label, frame.width, look.ellipsis),
+                    None if title else look.labels,
+                    bool(title),
+                )
+            ]
         ]
     between = "  "
-    title = shorten(title, frame.width, ellipsis)
-    rest = shorten(between + y_label, max(frame.width - len(title), 0), ellipsis)
-    return [[(title, None, True), (rest if len(rest) > len(between) + 2 else "", look.labels, False)]]
+    title = shorten(title, frame.width, look.ellipsis)
+    rest = shorten(between + y_label, max(frame.width - len(title), 0), look.ellipsis)
+    return [
+        [
+            (title, None, True),
+            (rest if len(rest) > len(between) + 2 or rest == between + y_label else "", look.labels, False),
+        ]
+    ]
 
 
 def paint_frame(cells: Cells, frame: Frame, look: Look) -> None:
     """Write everything around the canvas."""
-    ellipsis = "~" if look.ascii else "…"
     for row, parts in enumerate(frame.head):
         column = 0
         for text, fg, bold in parts:
@@ -180,7 +194,7 @@ def paint_frame(cells: Cells, frame: Frame, look: Look) -> None:
     if frame.axes:
         _paint_axes(cells, frame, look)
     bottom = frame.top + frame.rows + (2 if frame.axes else 0)
-    _paint_foot(cells, frame, bottom, look, ellipsis)
+    _paint_foot(cells, frame, bottom, look)
     for row, pieces in enumerate(frame.side):
         start = frame.width - max(legend.length(line) for line in frame.side)
         _put_pieces(cells, start, frame.top + row, pieces, look)
@@ -207,26 +221,16 @@ def _paint_axes(cells: Cells, frame: Frame, look: Look) -> None:
         cells.put(start, bottom + 1, label, look.labels)
 
 
-def _paint_foot(cells: Cells, frame: Frame, bottom: int, look: Look, ellipsis: str) -> None:
-    """The x label at the right end of the last row, the legend to its left or above."""
-    label = shorten(frame.x_label, frame.width, ellipsis) if frame.foot_rows else ""
-    last = bottom + frame.foot_rows - 1
-    lines = frame.foot[: frame.foot_rows]
-    shared = len(lines) == frame.foot_rows
-    if label and shared and lines and frame.foot_rows < len(frame.foot) + 1:
-        room = frame.width - len(label) - 2
-        if legend.length(lines[-1]) > room and frame.foot_rows == 1 and room < 12:
-            label, room = "", frame.width
-        lines = [*lines[:-1], legend.cut(lines[-1], room if label else frame.width, ellipsis)]
-    if label:
-        centre = frame.left + (frame.columns - len(label)) // 2
-        start = (
-            frame.width - len(label) if shared and lines else max(min(centre, frame.width - len(label)), 0)
-        )
-        cells.put(start, last, label, look.labels)
-    for row, pieces in enumerate(lines):
-        start = min(frame.left, max(frame.width - legend.length(pieces), 0)) if not (label and shared) else 0
-        _put_pieces(cells, start, bottom + row, legend.cut(pieces, frame.width - start, ellipsis), look)
+def _paint_foot(cells: Cells, frame: Frame, bottom: int, look: Look) -> None:
+    for row, (pieces, right) in enumerate(frame.foot, start=bottom):
+        label = shorten(right, frame.width, look.ellipsis)
+        start = frame.width - len(label)
+        if not pieces:
+            start = max(min(frame.left + (frame.columns - len(label)) // 2, start), 0)
+        cells.put(start, row, label, look.labels)
+        free = frame.width - (len(label) + 2 if label else 0)
+        shown = legend.cut(pieces, free, look.ellipsis)
+        _put_pieces(cells, min(frame.left, free - legend.length(shown)), row, shown, look)
 
 
 def _put_pieces(cells: Cells, column: int, row: int, pieces: list[Piece], look: Look) -> None:
@@ -243,5 +247,5 @@ def _paint_bar_label(cells: Cells, frame: Frame, look: Look) -> None:
     used = sum(len(text) for text, _, _ in frame.head[-1])
     room = frame.width - used - 2
     if label and room >= min(len(label), 4):
-        label = shorten(label, room, "~" if look.ascii else "…")
+        label = shorten(label, room, look.ellipsis)
         cells.put(frame.width - len(label), len(frame.head) - 1, label, look.labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,7 +38,7 @@ def fits_edges(heatmap: Heatmap) -> bool:
 
 
 def sample(heatmap: Heatmap, x: Scale, y: Scale, columns: int, rows: int) -> Array:
-    """Values (rows, columns), top row first: the mean of the bins centred in each pixel, else the bin below it."""
+    """Values (rows, columns), top row first: the mean of the bins centred in a pixel, else its bin."""
     values = clean(heatmap.values)
     if heatmap.scale == "log":
         values = np.where(values > 0, values, np.nan)
@@ -64,7 +66,7 @@ def _weights(scale: Scale, edges: Array, pixels: int) -> Array:
 
 
 def paint(cells: Cells, left: int, top: int, values: Array, scale: Scale, look: Look) -> None:
-    """Paint sampled values, (2 * rows, columns) for half blocks or (rows, columns), with their corner at (left, top)."""
+    """Paint values, (2 * rows, columns) for half blocks, else (rows, columns), corner at (left, top)."""
     fractions = np.clip(scale.fraction(values), 0.0, 1.0)
     if half_blocks(look):
         colors = [look.heat(level / 63) for level in range(64)]
@@ -76,7 +78,7 @@ def paint(cells: Cells, left: int, top: int, values: Array, scale: Scale, look: 
     for row, line in enumerate(fractions.tolist()):
         for column, fraction in enumerate(line):
             if fraction == fraction:  # not NaN: an empty cell stays blank
-                cells.put(left + column, top + row, look.density(fraction), look.heat(fraction))
+                cells.put(left + column, top + row, look.density(fraction), look.shade(fraction))
 
 
 def _half(cells: Cells, x: int, y: int, colors: list[str | None], upper: int, lower: int) -> None:
@@ -96,7 +98,7 @@ def bar_ticks(scale: Scale, rows: int, look: Look) -> Ticks:
 
     def fits(ticks: Ticks) -> bool:
         places = sorted(cells_of(scale, ticks.values, rows))
-        return all(after - before >= gap for before, after in zip(places, places[1:], strict=False))
+        return all(after - before >= gap for before, after in pairwise(places))
 
     return choose(scale, fits, most=max(2, rows // 2), ascii=look.ascii)
 

@@ -52,8 +52,11 @@ def _sample(mark: Mark, style: Style, look: Look) -> str:
 
 
 def beneath(found: list[Entry], title: str, width: int, look: Look) -> list[list[Piece]]:
-    """The legend as lines of at most `width` cells; shaded families that do not fit in one become a gradient."""
+    """The legend as lines of at most `width` cells; long shaded families become a gradient."""
     lines = _wrap([_pieces(entry) for entry in found], title, width)
+    if len(lines) > 1:
+        tight = _wrap([_pieces(entry, short=True) for entry in found], title, width, gap=" ")
+        lines = tight if len(tight) < len(lines) else lines
     shaded = [entry for entry in found if entry.shaded]
     if len(lines) <= 1 or len(shaded) < GRADIENT_FROM:
         return lines
@@ -64,19 +67,18 @@ def beneath(found: list[Entry], title: str, width: int, look: Look) -> list[list
     return _wrap([family, *rest], "", width)
 
 
-def _pieces(entry: Entry) -> list[Piece]:
-    return [(entry.sample, entry.fg), (f" {entry.label}", None)]
+def _pieces(entry: Entry, short: bool = False) -> list[Piece]:
+    return [(entry.sample[-1] if short else entry.sample, entry.fg), (f" {entry.label}", None)]
 
 
-def _wrap(items: list[list[Piece]], title: str, width: int) -> list[list[Piece]]:
+def _wrap(items: list[list[Piece]], title: str, width: int, gap: str = "  ") -> list[list[Piece]]:
     lines: list[list[Piece]] = []
     line: list[Piece] = [(f"{title}:", None)] if title and items else []
     for item in items:
-        gap: list[Piece] = [("  ", None)] if line else []
-        if line and length(line) + length(gap) + length(item) > width:
+        if line and length(line) + len(gap) + length(item) > width:
             lines.append(line)
-            line, gap = [], []
-        line = [*line, *gap, *item]
+            line = []
+        line = [*line, (gap, None), *item] if line else item
     return [*lines, line] if line else lines
 
 

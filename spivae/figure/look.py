@@ -13,6 +13,7 @@ from spivae.figure.palettes import (
     LABELS,
     MUTED,
     WARNING,
+    XTERM_RAMP,
     ascii_text,
     to_xterm,
     viridis,
@@ -88,14 +89,16 @@ class Look:
         fraction = min(max(fraction, 0.0), 1.0)
         if self.colors == "none":
             return None
-        if self.colors == "16":
-            return ANSI_RAMP[min(int(fraction * len(ANSI_RAMP)), len(ANSI_RAMP) - 1)]
+        if self.colors != "truecolor":
+            ramp = ANSI_RAMP if self.colors == "16" else XTERM_RAMP
+            return ramp[min(int(fraction * len(ramp)), len(ramp) - 1)]
         # 64 steps are finer than the eye and keep neighbouring cells in one span.
-        return self._hex(viridis(round(fraction * 63) / 63))
+        return viridis(round(fraction * 63) / 63)
 
     def density(self, fraction: float) -> str:
         """A character that is the darker, the higher the value, 0 to 1."""
-        return DENSITY[min(max(int(fraction * len(DENSITY)), 0), len(DENSITY) - 1)]
+        fraction = min(max(fraction, 0.0), 1.0)
+        return DENSITY[min(int(fraction * len(DENSITY)), len(DENSITY) - 1)]
 
     @property
     def muted(self) -> str | None:
@@ -112,6 +115,10 @@ class Look:
     @property
     def warning(self) -> str | None:
         return self._named(WARNING, 0)
+
+    @property
+    def ellipsis(self) -> str:
+        return "~" if self.ascii else "…"
 
     def text(self, text: str) -> str:
         """The text in characters that this look can show, one cell each."""

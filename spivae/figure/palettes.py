@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import unicodedata
 
-# Okabe and Ito's colours, in an order that keeps neighbours apart; those that the background swallows left out.
+# Okabe and Ito's colours, neighbours apart; those that the background swallows left out.
 CATEGORIES: dict[str, tuple[str | None, ...]] = {
     "rgb dark": ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00"),
     "rgb light": ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
@@ -55,8 +55,14 @@ ANSI_RAMP = (
 
 # Viridis (Smith and van der Walt, matplotlib, CC0) at 17 equal steps.
 _VIRIDIS = (
-    "440154 48186A 472D7B 424086 3B528B 33638D 2C728E 26828E 21918C 1FA088 28AE80 3FBC73 5EC962 84D44B ADDC30 D8E219 FDE725"
-).split()
+    "440154", "48186A", "472D7B", "424086", "3B528B", "33638D", "2C728E", "26828E", "21918C",
+    "1FA088", "28AE80", "3FBC73", "5EC962", "84D44B", "ADDC30", "D8E219", "FDE725",
+)  # fmt: skip
+# The same way through the xterm colours, each lighter than the one before.
+XTERM_RAMP = (
+    "#5F005F", "#5F0087", "#005F87", "#008787", "#00AF87",
+    "#5FD787", "#87D75F", "#AFD75F", "#D7D75F", "#FFFF5F",
+)  # fmt: skip
 _VIRIDIS_RGB = [tuple(int(stop[i : i + 2], 16) for i in (0, 2, 4)) for stop in _VIRIDIS]
 
 
@@ -89,10 +95,11 @@ def to_xterm(color: str) -> str:
 
 
 _WORDS = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "Δ": "Delta", "ε": "eps", "θ": "theta", "λ": "lambda",
-    "μ": "mu", "µ": "u", "ν": "nu", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "ω": "omega",
-    "⟨": "<", "⟩": ">", "·": ".", "×": "x", "−": "-", "–": "-", "—": "-", "…": "~", "≤": "<=", "≥": ">=", "±": "+-",
-    "∞": "inf", "→": "->", "’": "'", "“": '"', "”": '"', "√": "sqrt", "∝": "~", "≈": "~", "ℓ": "l", "°": "deg", "✕": "X",
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "Δ": "Delta", "ε": "eps", "θ": "theta",
+    "λ": "lambda", "μ": "mu", "µ": "u", "ν": "nu", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau",
+    "φ": "phi", "ω": "omega", "ℓ": "l", "⟨": "<", "⟩": ">", "·": ".", "×": "x", "−": "-", "–": "-",
+    "—": "-", "…": "~", "≤": "<=", "≥": ">=", "±": "+-", "∞": "inf", "→": "->", "’": "'", "“": '"',
+    "”": '"', "√": "sqrt", "∝": "~", "≈": "~", "°": "deg", "✕": "X",
 }  # fmt: skip
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵅ", "0123456789+-a", strict=True))
 

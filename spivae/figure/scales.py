@@ -15,14 +15,14 @@ from spivae.figure.spec import Scale as Kind
 
 Array = npt.NDArray[np.float64]
 
-# Beyond these a difference of two values overflows; such values are treated as infinite.
-LARGEST = 1e300
+# Beyond these, differences overflow or divisions lose all digits: such values count as infinite, and as zero.
+LARGEST, SMALLEST = 1e300, 1e-300
 _MANTISSAS = (1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis from `low` to `high` (values), which maps to 0..1. `linear_within` bounds symlog's linear part."""
+    """An axis from `low` to `high`, which maps to 0..1. `linear_within` bounds symlog's linear part."""
 
     kind: Kind
     low: float
@@ -44,7 +44,8 @@ def clean(values: Any) -> Array:
     """Values as floats, with everything that is not a usable number as NaN."""
     floats = np.asarray(values, dtype=np.float64)
     with np.errstate(all="ignore"):
-        return np.where(np.abs(floats) <= LARGEST, floats, np.nan)
+        sizes = np.abs(floats)
+        return np.where(sizes <= LARGEST, np.where(sizes >= SMALLEST, floats, 0.0), np.nan)
 
 
 def transform(kind: Kind, values: Array, linear_within: float = 1.0) -> Array:
@@ -86,14 +87,11 @@ def fit(axis: Axis, series: Iterable[Any], *, tight: bool = False) -> Scale:
 
 
 def _named(axis: Axis, limit: float | None) -> float | None:
-    if (
-        limit is None
-        or not math.isfinite(limit)
-        or abs(limit) > LARGEST
-        or (axis.scale == "log" and limit <= 0)
-    ):
+    """A limit that the axis names, if it is a place on such an axis."""
+    if limit is None:
         return None
-    return float(limit)
+    value = float(clean(limit))
+    return None if math.isnan(value) or (axis.scale == "log" and value <= 0) else value
 
 
 def _apart(kind: Kind, low: float, high: float) -> tuple[float, float]:
@@ -118,7 +116,7 @@ def nice_limits(kind: Kind, low: float, high: float, linear_within: float = 1.0)
         return round_125(low, down=True), round_125(high)
     if kind == "symlog":
         if low == high:
-            low, high = min(low, 0.0), max(high, 0.0)
+            low, high = (min(low, 0.0), max(high, 0.0)) if low else (-linear_within, linear_within)
         return -_symlog_outward(-low, linear_within), _symlog_outward(high, linear_within)
     return _nice_linear(low, high)
 
@@ -136,12 +134,22 @@ def _symlog_outward(value: float, within: float) -> float:
 
 def _nice_linear(low: float, high: float) -> tuple[float, float]:
     low, high = _apart("linear", low, high)
-    grain = nice_step((high - low) / 5) / 2
-    start, stop = low / grain, high / grain
-    # A limit that is a multiple up to rounding stays where it is.
-    down = round(start) if abs(start - round(start)) < 1e-6 else math.floor(start)
-    up = round(stop) if abs(stop - round(stop)) < 1e-6 else math.ceil(stop)
-    return down * grain, up * grain
+    step = nice_step((high - low) / 5)
+    # Half steps rarely move with live data; finer ones where a half step would waste a tenth of the axis.
+    waste = (high - low) / 10
+    down, up = (-_multiple_above(-low, step / 2), _multiple_above(high, step / 2))
+    if low - down > waste:
+        down = -_multiple_above(-low, step / 5)
+    if up - high > waste:
+        up = _multiple_above(high, step / 5)
+    return down, up
+
+
+def _multiple_above(value: float, grain: float) -> float:
+    """The smallest multiple of `grain` not below `value`, up to rounding."""
+    count = value / grain
+    whole = round(count) if abs(count - round(count)) < 1e-6 else math.ceil(count)
+    return float(f"{whole * grain:.12g}")
 
 
 def nice_step(rough: float) -> float:

@@ -36,6 +36,8 @@ class Stroke:
     style: Style
     pieces: list[tuple[Array, Array]] = field(default_factory=list)
     breaks: list[tuple[float, float]] = field(default_factory=list)
+    label_at: tuple[float, float] | None = None  # where the marker goes
+    guide: bool = False  # drawn through whatever stands in front of it
 
 
 def styles(marks: Iterable[Mark], look: Look) -> list[Style]:
@@ -108,7 +110,20 @@ def strokes(panel: Panel, x: Scale, y: Scale, look: Look, columns: int) -> list[
             stroke = _straight(mark, style, x.fraction([mark.x]), horizontal=False)
         if stroke is not None and (stroke.pieces or stroke.breaks):
             drawn.append(stroke)
-    return sorted(drawn, key=lambda stroke: not stroke.style.muted)
+    return [
+        *_merged(stroke for stroke in drawn if stroke.style.muted),
+        *(s for s in drawn if not s.style.muted),
+    ]
+
+
+def _merged(drawn: Iterable[Stroke]) -> list[Stroke]:
+    """Strokes that look the same as one: drawing one is quicker."""
+    merged: dict[tuple[Kind, Style, bool], Stroke] = {}
+    for stroke in drawn:
+        known = merged.setdefault((stroke.kind, stroke.style, stroke.guide), stroke)
+        if known is not stroke:
+            known.pieces.extend(stroke.pieces)
+    return list(merged.values())
 
 
 def _line(mark: Line, style: Style, x: Scale, y: Scale, columns: int) -> Stroke:
@@ -120,6 +135,9 @@ def _line(mark: Line, style: Style, x: Scale, y: Scale, columns: int) -> Stroke:
         # Finite before, not finite now: there it diverged. A value that merely lies off a log axis did not.
         if stop < raw_y.size and not np.isfinite(raw_y[stop]) and not style.muted:
             stroke.breaks.append((float(np.clip(fx[stop - 1], 0, 1)), float(np.clip(fy[stop - 1], 0, 1))))
+    if stroke.pieces:
+        end_x, end_y = stroke.pieces[-1]
+        stroke.label_at = (float(end_x[-1]), float(end_y[-1]))
     return stroke
 
 
@@ -143,15 +161,20 @@ def _outline(mark: Histogram, style: Style, x: Scale, y: Scale, columns: int) ->
     if bins < 1:
         return stroke
     fx, fy = x.fraction(edges[: bins + 1]), y.fraction(counts[:bins])
-    # Zero has no place on a log axis; there, and below the limits, an empty bin lies on the axis.
-    fy = np.where(np.isfinite(counts[:bins]), np.nan_to_num(fy, nan=0.0), np.nan)
-    fy = np.maximum(fy, 0.0)
+    # Empty bins lie on the axis, where a line would only be in the way.
+    fy = np.where(counts[:bins] > 0, np.maximum(fy, 0.0), np.nan)
     base = float(np.clip(np.nan_to_num(y.fraction([0.0])[0]), 0, 1))
     for start, stop in runs(np.isfinite(fy)):
         left = np.repeat(fx[start : stop + 1], 2)
         up = np.concatenate(([base], np.repeat(fy[start:stop], 2), [base]))
         known = np.isfinite(left)
         stroke.pieces.extend(_polyline(left[known], up[known], columns))
+    with np.errstate(all="ignore"):
+        middle = (fx[:-1] + fx[1:]) / 2
+        shown = np.flatnonzero((fy <= 1) & (middle >= 0) & (middle <= 1))
+    if shown.size:
+        peak = shown[np.argmax(fy[shown])]
+        stroke.label_at = (float(middle[peak]), float(fy[peak]))
     return stroke
 
 
@@ -161,4 +184,4 @@ def _straight(mark: HLine | VLine, style: Style, place: Array, *, horizontal: bo
             return None
     ends, level = np.array([0.0, 1.0]), np.full(2, place[0])
     piece = (ends, level) if horizontal else (level, ends)
-    return Stroke("dashed" if mark.dashed else "line", style, [piece])
+    return Stroke("dashed" if mark.dashed else "line", style, [piece], guide=True)

@@ -45,8 +45,8 @@ def candidates(scale: Scale, *, most: int = 10, ascii: bool = False) -> Iterator
 
 def _linear_candidates(scale: Scale, most: int) -> Iterator[Ticks]:
     span = scale.high - scale.low
-    step = nice_step(span / max(most, 1))
-    for _ in range(12):
+    step = nice_step(span / max(most, 1) / 2)
+    for _ in range(16):
         values = _multiples(scale.low, scale.high, step)
         if len(values) < 2:
             break
@@ -63,10 +63,7 @@ def _multiples(low: float, high: float, step: float) -> list[float]:
 
 
 def _linear_labels(values: list[float], step: float, scale: Scale) -> Ticks:
-    top = max(abs(scale.low), abs(scale.high))
-    exponent = 0
-    if top >= 1e5 or top < 1e-2:
-        exponent = math.floor(math.log10(top) + 1e-9)
+    exponent = exponent_of(scale)
     grain = math.floor(math.log10(step) + 1e-9) - exponent
     decimals = max(0, -grain)
     divided = [value / 10.0**exponent if exponent > -290 else value * 10.0**-exponent for value in values]
@@ -79,6 +76,12 @@ def _linear_labels(values: list[float], step: float, scale: Scale) -> Ticks:
         labels = [f"{value:.{decimals}f}" for value in divided]
     labels = [label.removeprefix("-") if not label.strip("-0.") else label for label in labels]
     return Ticks(tuple(values), tuple(labels), exponent)
+
+
+def exponent_of(scale: Scale) -> int:
+    """The power of ten that the ticks of a linear axis are divided by, 0 where plain numbers are short."""
+    top = max(abs(scale.low), abs(scale.high))
+    return math.floor(math.log10(top) + 1e-9) if scale.kind == "linear" and not 1e-2 <= top < 1e5 else 0
 
 
 def _log_candidates(scale: Scale, most: int, ascii: bool) -> Iterator[Ticks]:
@@ -121,7 +124,7 @@ def _symlog_candidates(scale: Scale, most: int, ascii: bool) -> Iterator[Ticks]:
         sizes = [
             float(f"1e{exponent}") for exponent in range(start, stop + 1) if (stop - exponent) % every == 0
         ]
-        values = [value for value in (*(-size for size in reversed(sizes)), 0.0, *sizes)]
+        values = [*(-size for size in reversed(sizes)), 0.0, *sizes]
         values = [
             value
             for value in values
@@ -146,7 +149,8 @@ def _power(value: float, plain: bool, ascii: bool) -> str:
     mantissa, exponent = f"{size:.0e}".split("e")
     if ascii:
         return f"{sign}{mantissa}e{int(exponent)}"
-    return f"{sign}{power_of_ten(int(exponent)) if mantissa == '1' else f'{mantissa}·{power_of_ten(int(exponent))}'}"
+    power = power_of_ten(int(exponent))
+    return f"{sign}{power}" if mantissa == "1" else f"{sign}{mantissa}·{power}"
 
 
 def power_of_ten(exponent: int, ascii: bool = False) -> str:

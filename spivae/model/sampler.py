@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from spivae.errors import SpivaeError
-from spivae.model.losses import mixture
+from spivae.model.losses import LOG_STD_FLOOR, mixture
 from spivae.model.vae import WaveNetVAE
 from spivae.model.wavenet import ResidualBlock
 
@@ -36,7 +36,7 @@ def _dropped(model: WaveNetVAE) -> int:
 
 
 class _CausalCache:
-    """A causal convolution fed one column at a time: its last inputs, one queue for each phase of the dilation.
+    """A causal convolution fed one column at a time: its last inputs, a queue for each phase of the dilation.
 
     Columns of one phase are `dilation` steps apart, so the taps of the kernel lie side by side.
     """
@@ -100,7 +100,8 @@ class _Stepper:
         self.blocks = [_BlockCache(block, batch) for block in blocks]  # type: ignore[arg-type]
         self.causal = _CausalCache(model.causal.conv, batch)
         self.globals = [
-            None if g is None or block.conv_g is None else block.conv_g(g)[..., 0] for block in blocks
+            None if g is None or block.conv_g is None else block.conv_g(g)[..., 0]  # type: ignore[operator]
+            for block in blocks
         ]
         self.init_weight = model.init_conv.weight[:, :, 0].T  # (1, res)
         assert model.init_conv.bias is not None
@@ -183,7 +184,9 @@ def sample(
     noise = noise.to(weight.device)
     stepper = _Stepper(model, batch, c, g)
     x = weight.new_zeros(batch, 1)
-    first, last = (0, steps) if model.args.use_pad else (model.receptive_field, model.receptive_field + steps + 1)
+    first, last = (
+        (0, steps) if model.args.use_pad else (model.receptive_field, model.receptive_field + steps + 1)
+    )
     for index in range(1, first):  # the history: only fills the caches
         stepper.push(x, index)
     made = weight.new_empty(batch, last - first)
@@ -198,15 +201,17 @@ def sample(
 def draw_noise(steps: int, batch: int, generator: torch.Generator | None) -> Tensor:
     """The randomness (steps + 1, B, 2) of a generation: uniform and standard normal numbers."""
     shape = (steps + 1, batch)
-    return torch.stack([torch.rand(shape, generator=generator), torch.randn(shape, generator=generator)], dim=-1)
+    return torch.stack(
+        [torch.rand(shape, generator=generator), torch.randn(shape, generator=generator)], dim=-1
+    )
 
 
 def _draw(pred: Tensor, noise: Tensor) -> Tensor:
     """A displacement (B, 1) from mixture parameters (B, 3M) and noise (B, 2)."""
-    log_weights, means, log_std = mixture(pred[..., None])
     uniform, normal = noise[:, :1], noise[:, 1:]
-    if log_weights.shape[1] == 1:
-        return means[:, :, 0] + torch.exp(log_std[:, :, 0]) * normal
+    if pred.shape[1] == 3:  # one component: no choice to make
+        return torch.addcmul(pred[:, 1:2], pred[:, 2:].clamp(min=LOG_STD_FLOOR).exp(), normal)
+    log_weights, means, log_std = mixture(pred[..., None])
     below = log_weights[..., 0].exp().cumsum(1) < uniform  # (B, M)
     component = below.sum(1, keepdim=True).clamp(max=log_weights.shape[1] - 1)
     return means[..., 0].gather(1, component) + torch.exp(log_std[..., 0].gather(1, component)) * normal

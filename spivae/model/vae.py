@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -40,7 +41,7 @@ class PoolMaxAndMean(nn.Module):
 
 
 def _dense(sizes: tuple[int, ...], *, last_relu: bool) -> Iterator[nn.Module]:
-    for i, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (before, after) in enumerate(pairwise(sizes)):
         yield nn.Linear(before, after)
         if last_relu or i < len(sizes) - 2:
             yield nn.ReLU()
@@ -114,7 +115,8 @@ class WaveNetVAE(nn.Module):
             return empty, empty
         if x.shape[-1] != self.args.o_dim:
             raise SpivaeError(
-                f"trajectories of {x.shape[-1]} displacements do not fit this model: it encodes {self.args.o_dim}"
+                f"trajectories of {x.shape[-1]} displacements do not fit this model: "
+                f"it encodes {self.args.o_dim}"
             )
         return self.vae.encode(x)
 
@@ -123,7 +125,7 @@ class WaveNetVAE(nn.Module):
         return None if self.vae is None else self.vae.decode(z, length)
 
     def predict(self, x: Tensor, c: Tensor | None, g: Tensor | None = None) -> Tensor:
-        """Mixture parameters (B, 3M, L - R) of x (B, 1, L) given the conditioning and the past of each step."""
+        """Mixture parameters (B, 3M, L - R) of x (B, 1, L), each step given its past and the conditioning."""
         steps = self.causal(self.init_conv(x)[..., :-1])  # the shift that hides the present
         return self.out_conv(run_stack(self.args, self.res_stack, steps, c, g))  # type: ignore[no-any-return]
 

@@ -60,7 +60,12 @@ class TrainingData:
         train_per_cell = per_cell - validation_per_cell
         if table.file is not None:
             whole = load_npz(
-                table.file, process.names, grid=grid, per_cell=per_cell, steps=table.steps, process=process.name
+                table.file,
+                process.names,
+                grid=grid,
+                per_cell=per_cell,
+                steps=table.steps,
+                process=process.name,
             )
             train_rows, validation_rows = split(len(whole), table.validation, table.seed)
             if not len(train_rows) or not len(validation_rows):

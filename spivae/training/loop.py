@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import spivae
 from spivae.checkpoint import Checkpoint, write
 from spivae.errors import WorkFailed
 from spivae.model.losses import Loss, Parts
@@ -22,7 +20,7 @@ from spivae.prediction import surviving
 from spivae.process import Process
 from spivae.training.data import TrainingData
 from spivae.training.metrics import MetricsWriter
-from spivae.training.recipe import Phase
+from spivae.training.recipe import Phase, to_table
 from spivae.training.run import Run
 from spivae.training.schedule import one_cycle
 
@@ -150,7 +148,8 @@ class _Trainer:
         self, number: int, phase: Phase, epoch: int, train_loss: float, metrics: MetricsWriter
     ) -> None:
         nll, kl = validate(self.model, self._validation_batches())
-        record = {
+        neg_elbo = nll + sum(kl) / self.recipe.model_args.predicted
+        record: dict[str, Any] = {
             "kind": "epoch",
             "epoch": epoch + 1,
             "phase": number,
@@ -158,15 +157,15 @@ class _Trainer:
             "train_loss": train_loss,
             "nll": nll,
             "kl": kl,
-            "neg_elbo": nll + sum(kl) / self.recipe.model_args.predicted,
+            "neg_elbo": neg_elbo,
             "surviving": surviving(kl),
             "beta": phase.beta,
             "seconds": self._seconds(),
         }
         metrics.write(record)
         self.history.append(record)
-        if record["neg_elbo"] < self.best:
-            self.best = record["neg_elbo"]
+        if neg_elbo < self.best:
+            self.best = neg_elbo
             self._save("best", phase)
         self.events.epoch(self.run, record)
 
@@ -190,45 +189,37 @@ class _Trainer:
 
     def _save(self, name: str, phase: Phase) -> None:
         last = self.history[-1] if self.history else {}
-        metrics = {key: last[key] for key in ("epoch", "step", "nll", "neg_elbo", "surviving") if key in last}
+        kept = ("epoch", "step", "nll", "neg_elbo", "surviving")
+        metrics: dict[str, Any] = {key: last[key] for key in kept if key in last}
         if "kl" in last:
             metrics |= {"kl": sum(last["kl"]), "kl_latents": last["kl"]}
         metrics["beta"] = phase.beta
         weights = {key: value.detach().cpu().numpy() for key, value in self.model.state_dict().items()}
         path = self.run.checkpoint_folder / f"{name}.safetensors"
-        write(path, make_checkpoint(str(path), self.run, self.data, weights, metrics, self.history))
+        write(path, make_checkpoint(str(path), self.data, weights, metrics, self.history))
 
 
 def make_checkpoint(
     path: str,
-    run: Run,
     data: TrainingData,
     weights: dict[str, Any],
     metrics: dict[str, Any],
     history: list[dict[str, Any]],
 ) -> Checkpoint:
-    """A native checkpoint of a run's weights with all that its header tells."""
-    from spivae.training.recipe import to_table
-
-    recipe = run.recipe
+    """A native checkpoint of weights, with all that its header tells of their training."""
+    recipe = data.recipe
     return Checkpoint(
         path=path,
         format="spivae",
         process=data.process.name,
         architecture=recipe.architecture,
-        model_args={key: _plain(getattr(recipe.model_args, key)) for key in recipe.model_args.__struct_fields__},
+        model_args={
+            key: _plain(getattr(recipe.model_args, key)) for key in recipe.model_args.__struct_fields__
+        },
         ds_args=data.description(),
         recipe=to_table(recipe),
         metrics=metrics,
         history=list(history),
-        versions={
-            "spivae": spivae.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        tensors=[],
         weights=weights,
     )
 

@@ -62,7 +62,13 @@ class MetricsReader:
         self._inode = 0
         self._decoder = msgspec.json.Decoder(dict[str, Any])
 
-    def poll(self) -> list[dict[str, Any]]:
+    @property
+    def offset(self) -> int:
+        """How many bytes of the file have been taken in."""
+        return self._offset
+
+    def poll(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """The new complete records: all of them, or those in about the next `limit` bytes."""
         try:
             with open(self.path, "rb") as file:
                 status = os.fstat(file.fileno())
@@ -71,7 +77,7 @@ class MetricsReader:
                 if status.st_size == self._offset:
                     return []
                 file.seek(self._offset)
-                data = file.read()
+                data = file.read() if limit is None else file.read(limit) + file.readline()
         except FileNotFoundError:
             return []
         complete = data.rfind(b"\n") + 1

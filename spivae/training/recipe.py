@@ -102,11 +102,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.architecture != "wavenet-vae":
-            raise SpivaeError(f"recipe: model.architecture: {self.architecture!r} is unknown; use 'wavenet-vae'")
+            raise SpivaeError(
+                f"recipe: model.architecture: {self.architecture!r} is unknown; use 'wavenet-vae'"
+            )
         if self.model.get("o_dim", self.dataset.steps) != self.dataset.steps:
             raise SpivaeError(
-                f"recipe: model.o_dim: {self.model['o_dim']} differs from dataset.steps {self.dataset.steps}; "
-                "leave it out"
+                f"recipe: model.o_dim: {self.model['o_dim']} differs from dataset.steps "
+                f"({self.dataset.steps}); leave it out"
             )
         _ = self.model_args
 

@@ -63,7 +63,9 @@ class Run:
         try:
             run.checkpoint_folder.mkdir(parents=True)
         except OSError as error:
-            raise WorkFailed(f"{run.path}: cannot be made ({error.strerror}); choose another --run-dir") from None
+            raise WorkFailed(
+                f"{run.path}: cannot be made ({error.strerror}); choose another --run-dir"
+            ) from None
         with replacing(run.recipe_path) as handle:
             handle.write(recipes.to_toml(recipe).encode())
         run.save()
@@ -135,7 +137,11 @@ class Run:
     def state(self) -> State:
         """What run.json says, but "lost" where the trainer it names is gone from this host."""
         info = self.info
-        if info.state == "running" and info.host == socket.gethostname() and not is_alive(info.pid, info.pid_started):
+        if (
+            info.state == "running"
+            and info.host == socket.gethostname()
+            and not is_alive(info.pid, info.pid_started)
+        ):
             return "lost"
         return info.state
 

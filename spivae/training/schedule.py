@@ -17,7 +17,8 @@ def _cosine(start: float, end: float, fraction: float) -> float:
 def one_cycle(step: int, steps: int, lr_max: float) -> tuple[float, float]:
     """Learning rate and momentum (Adam's beta 1) for step 0..steps-1 of a phase.
 
-    The rate climbs from lr_max / 25 over the first quarter and falls to lr_max / 1e5; the momentum mirrors it.
+    The rate climbs from lr_max / 25 over the first quarter, then falls to lr_max / 1e5; the momentum mirrors
+    it.
     """
     position = step / max(steps - 1, 1)
     if position < _WARM_UP:

@@ -16,7 +16,7 @@ from textual.worker import Worker, WorkerState
 from spivae.errors import SpivaeError
 from spivae_tui import text, watching
 from spivae_tui.actions import bindings
-from spivae_tui.listing import Listing
+from spivae_tui.listing import Listing, is_broken
 from spivae_tui.messages import EntriesFound, ScanEnded
 from spivae_tui.screens.base import SpivaeScreen
 from spivae_tui.widgets.entry_list import EntryList
@@ -135,7 +135,12 @@ class BrowseScreen(SpivaeScreen):
         if event.state is WorkerState.ERROR:
             self._scanning = False
             error = event.worker.error
-            self.notify(f"{type(error).__name__}: {error}", severity="error", title="Something went wrong", markup=False)
+            self.notify(
+                f"{type(error).__name__}: {error}",
+                severity="error",
+                title="Something went wrong",
+                markup=False,
+            )
 
     def _poll(self) -> None:
         # a scan that took long is not repeated at once
@@ -164,6 +169,7 @@ class BrowseScreen(SpivaeScreen):
             self.query_one("#empty", Static).update(self._empty_words())
         self._show_remark()
         self._show_preview()
+        self.refresh_bindings()
 
     def _mark_sorted(self) -> None:
         self.entries.mark_sorted(self.listing.sorted_by, self.listing.descending)
@@ -233,8 +239,8 @@ class BrowseScreen(SpivaeScreen):
         entry = self.selected
         if entry is None:
             return
-        if entry.error:
-            self.notify(entry.error, severity="error", title=entry.name, markup=False)
+        if is_broken(entry):
+            self.notify(str(entry.error), severity="error", title=entry.name, markup=False)
         elif entry.kind == "run":
             self.spivae.open_run(entry.path)
         else:
@@ -262,6 +268,11 @@ class BrowseScreen(SpivaeScreen):
             self.listing.set_filter("")
             self._show_listing()
         self.entries.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "clear":
+            return bool(self.listing.filter) or (self.is_mounted and self.query_one(FilterBar).is_open)
+        return True
 
     def action_sort(self) -> None:
         self.listing.next_column(placed.column.key for placed in self.entries.placed)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterator
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
+from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from spivae_tui.actions import SCOPES, Action, in_scope
+from spivae_tui.actions import SCOPES, Action, in_scope, readable
 from spivae_tui.screens.base import STYLES
 
+KEYS, TITLE = 14, 18  # cells of the first two columns
 
-def _line(action: Action) -> str:
-    keys = action.display or ", ".join(action.key_names)
-    return f"  [$accent]{keys:<7}[/] {action.title:<16} [$muted]{action.help}[/]"
+
+def _lines(action: Action, width: int) -> Iterator[str]:
+    """An action's keys, title and help; the help is wrapped in its own column."""
+    keys = action.display if action.each_key else ", ".join(map(readable, action.key_names))
+    words = action.help + (f" ({action.when})" if action.when else "")
+    wrapped = textwrap.wrap(words, max(20, width - KEYS - TITLE)) or [""]
+    yield f"[$accent]{escape(keys.ljust(KEYS))}[/]{action.title.ljust(TITLE)}[$muted]{escape(wrapped[0])}[/]"
+    for line in wrapped[1:]:
+        yield f"{' ' * (KEYS + TITLE)}[$muted]{escape(line)}[/]"
 
 
 class HelpScreen(ModalScreen[None]):
@@ -29,20 +38,31 @@ class HelpScreen(ModalScreen[None]):
         super().__init__()
         self.scope = scope
 
-    def _sections(self) -> Iterable[str]:
-        for scope in dict.fromkeys((self.scope, "list", "app")):
+    def _sections(self, width: int) -> Iterator[str]:
+        for scope in dict.fromkeys(
+            (self.scope, *(("filter",) if self.scope == "browse" else ()), "list", "app")
+        ):
             actions = in_scope(scope)
             if actions:
                 yield f"[b]{SCOPES[scope]}[/b]"
-                yield from map(_line, actions)
+                for action in actions:
+                    yield from _lines(action, width)
                 yield ""
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help"):
-            yield Static("\n".join(self._sections()), id="help-text")
+            yield Static(id="help-text")
 
     def on_mount(self) -> None:
         box = self.query_one("#help")
         box.border_title = "Keys"
         box.border_subtitle = "esc closes"
         box.focus()
+        self._write()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._write)
+
+    def _write(self) -> None:
+        width = min(96, int(self.app.size.width * 0.96)) - 7
+        self.query_one("#help-text", Static).update("\n".join(self._sections(width)).rstrip())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from spivae_tui import text
-from spivae_tui.listing import kind_label
+from spivae_tui.listing import is_broken, kind_label
 from spivae_tui.widgets.row_list import Cell, Column, Role, RowList
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ COLUMNS = (
     Column("kind", "kind", 10, drop=3),
     Column("process", "process", 9, drop=2),
     Column("beta", "beta", 7, right=True),
-    Column("nll", "NLL", 8, right=True),
+    Column("nll", "NLL", 7, right=True),
     Column("kl", "KL", 6, right=True),
     Column("surviving", "latents", 9, right=True, drop=4),
     Column("size", "size", 8, right=True, drop=5),
@@ -46,15 +46,15 @@ class EntryList(RowList):
     def _entry_cell(self, entry: Entry, key: str) -> Cell:
         metrics = entry.metrics
         if key == "mark":
-            return Cell("✗", "bad") if entry.error else Cell(MARKS.get(entry.state, ""), _state(entry))
+            return Cell("✗", "bad") if is_broken(entry) else Cell(MARKS.get(entry.state, ""), _state(entry))
         if key == "name":
-            return Cell(entry.name, "bad" if entry.error else "strong" if entry.kind == "run" else "")
+            return Cell(entry.name, "bad" if is_broken(entry) else "strong" if entry.kind == "run" else "")
         if key == "kind":
-            return Cell("broken", "bad") if entry.error else Cell(kind_label(entry), _state(entry))
+            return Cell(kind_label(entry), "bad" if is_broken(entry) else _state(entry))
         if key == "process":
             return Cell(entry.process or text.NOTHING, "" if entry.process else "muted")
         if key == "size":
-            return Cell(text.size(entry.size) if entry.kind == "checkpoint" else text.NOTHING, "muted")
+            return Cell(text.size(entry.size) if entry.size else text.NOTHING, "muted")
         if key == "age":
             return Cell(text.age(self._now() - entry.modified) if entry.modified else text.NOTHING, "muted")
         value = {

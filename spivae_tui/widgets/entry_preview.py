@@ -10,7 +10,8 @@ from rich.text import Text
 from textual.widget import Widget
 
 from spivae_tui import text
-from spivae_tui.describe import arguments, bars, metrics_line, steps_predicted
+from spivae_tui.describe import arguments, bars, latents_words, metrics_line, steps_predicted
+from spivae_tui.listing import is_broken
 
 if TYPE_CHECKING:
     from spivae.catalog import Entry
@@ -48,18 +49,19 @@ class EntryPreview(Widget):
             return Text("")
         width = self.content_size.width
         lines = self._two_lines(self.entry, width) if self.compact else self._panel(self.entry, width)
-        return Text("\n", no_wrap=True, overflow="ellipsis").join(list(lines)[: max(1, self.content_size.height)])
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(
+            list(lines)[: max(1, self.content_size.height)]
+        )
 
     def _two_lines(self, entry: Entry, width: int) -> Iterator[Text]:
         yield Text(text.shorten(entry.path, width), self.style_of("muted"))
         if entry.error:
-            yield Text(text.fit(entry.error, width).rstrip() if len(entry.error) <= width else entry.error,
-                       self.style_of("bad"))  # fmt: skip
+            yield Text(text.clip(entry.error, width), self.style_of("bad"))
             return
         parts = metrics_line(entry.metrics, steps_predicted(self.header) if self.header else None)
-        if entry.parameters:
-            parts.insert(0, f"{entry.parameters:,} parameters")
-        yield Text("  ".join(parts) or "no metrics recorded")
+        if alive := latents_words(entry.metrics):
+            parts.append(alive)
+        yield Text(text.clip("  ".join(parts) or "no metrics recorded", width))
 
     def _panel(self, entry: Entry, width: int) -> Iterator[Text]:
         muted, accent = self.style_of("muted"), self.style_of("accent")
@@ -68,10 +70,12 @@ class EntryPreview(Widget):
         yield Text("")
         if entry.error:
             yield from Text(entry.error, self.style_of("bad")).wrap(self.app.console, width)
-            return
+            if is_broken(entry):
+                return
+            yield Text("")
 
         def fact(label: str, value: str) -> Text:
-            return Text.assemble((f"{label:<12}", muted), text.fit(value, max(0, width - 12)).rstrip())
+            return Text.assemble((f"{label:<16}", muted), text.fit(value, max(0, width - 16)).rstrip())
 
         metrics = entry.metrics
         if entry.kind == "run":
@@ -81,7 +85,7 @@ class EntryPreview(Widget):
         if entry.parameters:
             yield fact("parameters", f"{entry.parameters:,}")
         if self.header is not None:
-            yield fact("sees back", f"{self.header.receptive_field} steps")
+            yield fact("receptive field", f"{self.header.receptive_field} steps")
         yield from (fact(label, value) for label, value in self._numbers(metrics))
         latents = metrics.get("kl_latents")
         if latents:
@@ -106,7 +110,10 @@ class EntryPreview(Widget):
         if beta is not None:
             steps = steps_predicted(self.header) if self.header else None
             in_units = text.true_beta(beta, steps)
-            yield "beta", text.scientific(beta) + (f" = {in_units:.3g} × 1/{steps}" if in_units is not None else "")
+            yield (
+                "beta",
+                text.scientific(beta) + (f" (×{steps} = {in_units:.3g})" if in_units is not None else ""),
+            )
         if metrics.get("nll") is not None:
             yield "NLL", f"{text.number(metrics['nll'])} nats/step"
         if metrics.get("neg_elbo") is not None:

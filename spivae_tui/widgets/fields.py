@@ -69,7 +69,10 @@ class Field(Horizontal):
             return Checkbox(value=bool(self.value), compact=True)
         if option.choices:
             return Select(
-                [(choice, choice) for choice in option.choices], value=self.value, allow_blank=False, compact=True
+                [(choice, choice) for choice in option.choices],
+                value=self.value,
+                allow_blank=False,
+                compact=True,
             )
         kind = {int: "integer", float: "number"}.get(option.kind, "text")
         typed: Input = Input(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
+
+from spivae_tui.actions import bindings
 
 
 class FilterInput(Input):
     """The input itself: the arrows move the list, enter and escape leave."""
 
-    BINDINGS = [  # noqa: RUF012
-        Binding("up", "move(-1)", show=False),
-        Binding("down", "move(1)", show=False),
-        Binding("pageup", "move(-10)", show=False),
-        Binding("pagedown", "move(10)", show=False),
-    ]
+    BINDINGS = bindings("filter")
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        # Textual knows no character for this key name, and would open the filter again instead of typing it
+        return key == "slash" or super().check_consume_key(key, character)
 
     def action_move(self, by: int) -> None:
         self.post_message(FilterBar.Moved(by))
@@ -48,6 +48,10 @@ class FilterBar(Horizontal):
         field = FilterInput(compact=True, placeholder="name, process, kind or state", select_on_focus=False)
         field.cursor_blink = False
         yield field
+
+    @property
+    def is_open(self) -> bool:
+        return self.has_class("-open")
 
     @property
     def field(self) -> FilterInput:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
-
-
 
 
 def progress_bar(fraction: float, width: int, ascii_only: bool = False) -> tuple[str, str]:
@@ -27,7 +26,13 @@ class Notice(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._content: tuple[str, str, float | None, tuple[tuple[str, str], ...], bool] = ("", "", None, (), False)
+        self._content: tuple[str, str, float | None, tuple[tuple[str, str], ...], bool] = (
+            "",
+            "",
+            None,
+            (),
+            False,
+        )
 
     def show(
         self,
@@ -47,28 +52,29 @@ class Notice(Widget):
     def render(self) -> Text:
         title, words, progress, keys, bad = self._content
 
-        def style(part: str) -> object:
+        def style(part: str) -> Style:
             return self.get_component_rich_style(f"notice--{part}")
 
         width = max(10, min(72, self.content_size.width - 4))
-        lines = [Text(title, style("bad" if bad else "title"), justify="center")]  # type: ignore[arg-type]
+        lines = [Text(title, style("bad" if bad else "title"))]
         if words:
-            lines += [Text(""), *Text(words, style("words"), justify="center").wrap(self.app.console, width)]  # type: ignore[arg-type]
+            lines += [Text(""), *Text(words, style("words")).wrap(self.app.console, width)]
         if progress is not None:
             full, rest = progress_bar(progress, min(40, width - 8), getattr(self.app, "ascii_only", False))
-            bar = Text.assemble((full, style("bar")), (rest, style("bar-rest")), f" {progress:4.0%}")  # type: ignore[arg-type]
-            lines += [Text(""), bar]
+            lines += [Text(""), Text.assemble((full, style("bar")), (rest, style("bar-rest")))]
         if keys:
-            parts = [((f"{key} ", style("key")), (f"{does}   ", style("words"))) for key, does in keys]
-            lines += [Text(""), Text.assemble(*(part for pair in parts for part in pair))]  # type: ignore[arg-type]
+            lines += [Text("")]
+            lines += [
+                Text("    ").join(
+                    Text.assemble((f"{key} ", style("key")), (does, style("words"))) for key, does in keys
+                )
+            ]
         for line in lines:
             line.rstrip()
-        return Text("\n").join(text_line for text_line in lines)
+            line.pad_left((self.content_size.width - line.cell_len) // 2)
+        return Text("\n").join(lines)
 
 
 def percent(done: int, total: int) -> float:
     """A share that can be shown, also where the total is not known."""
     return min(1.0, done / total) if total > 0 else 0.0
-
-
-

@@ -153,7 +153,9 @@ class RowList(ScrollView, can_focus=True):
         """Show other rows. Only the lines that look different are drawn again."""
         before, grown = self.row, len(rows) != len(self.rows)
         self.rows = rows
-        self.set_reactive(RowList.cursor, max(0, min(self.cursor if cursor is None else cursor, len(rows) - 1)))
+        self.set_reactive(
+            RowList.cursor, max(0, min(self.cursor if cursor is None else cursor, len(rows) - 1))
+        )
         if grown:
             self.virtual_size = Size(self.size.width, len(rows) + 1)
         self.redraw()

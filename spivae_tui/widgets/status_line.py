@@ -25,7 +25,9 @@ class StatusLine(Widget):
         super().__init__(id=id)
         self._content: tuple[str, str, float | None, str] = ("", "", None, "words")
 
-    def show(self, words: str, right: str = "", *, progress: float | None = None, role: str = "words") -> None:
+    def show(
+        self, words: str, right: str = "", *, progress: float | None = None, role: str = "words"
+    ) -> None:
         """Say something else. `role` is words, bad or warn."""
         new = (words, right, progress, role)
         if new != self._content:
@@ -35,7 +37,9 @@ class StatusLine(Widget):
     def render_line(self, y: int) -> Strip:
         words, right, progress, role = self._content
         width, base = self.size.width, self.rich_style
-        style = {part.rpartition("--")[2]: self.get_component_rich_style(part) for part in self.COMPONENT_CLASSES}
+        style = {
+            part.rpartition("--")[2]: self.get_component_rich_style(part) for part in self.COMPONENT_CLASSES
+        }
         segments = [Segment(" ", base)]
         room = width - 2 - (cell_len(right) + 2 if right else 0)
         if progress is not None:

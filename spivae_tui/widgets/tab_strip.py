@@ -52,7 +52,9 @@ class TabStrip(Widget):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
-        style = {part.rpartition("--")[2]: self.get_component_rich_style(part) for part in self.COMPONENT_CLASSES}
+        style = {
+            part.rpartition("--")[2]: self.get_component_rich_style(part) for part in self.COMPONENT_CLASSES
+        }
         first = self._first(width)
         segments, x = [Segment("‹" if first else " ", style["number"])], 1
         self._places = []

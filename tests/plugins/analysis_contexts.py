@@ -41,7 +41,7 @@ def theoretical(process, theta, out_std=None, latents=3, steps=STEPS, seed=0):
     n, predicted = len(theta), steps - RECEPTIVE_FIELD
     if out_std is None:
         out_std = np.full((n, predicted), 0.1)
-    mu = rng.standard_normal((n, latents)) * np.linspace(1, 0.01, latents) if latents else np.empty((n, 0))
+    mu = rng.standard_normal((n, latents)) * np.linspace(1.5, 0.01, latents) if latents else np.empty((n, 0))
     logvar = np.full((n, latents), -0.1)
     dataset = Dataset(
         rng.standard_normal((n, 1, steps)).astype(np.float32), theta, process.names, process.name

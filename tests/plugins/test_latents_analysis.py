@@ -6,7 +6,7 @@ from analysis_contexts import ThreeParameters, context, theoretical
 from spivae_plugins.latents import Latents, spread
 from spivae_plugins.sbm import ScaledBrownianMotion
 
-from spivae.api import Histogram, HLine, Points, SpivaeError
+from spivae.api import SURVIVING_KL, Histogram, HLine, Points, SpivaeError
 from spivae.dataset import Grid
 
 SBM = ScaledBrownianMotion()
@@ -15,7 +15,7 @@ THETA = np.repeat(Grid.of(SBM).cells, 3, axis=0)
 
 
 def of_sbm(**options):
-    given = theoretical(SBM, THETA)  # mu of standard deviation 1, 0.5 and 0.01, so that the last one idles
+    given = theoretical(SBM, THETA)  # mu of standard deviation 1.5, 0.8 and 0.01, so that the last one idles
     return given[1], LATENTS.compute(context(LATENTS, SBM, THETA, given, **options))
 
 
@@ -63,7 +63,7 @@ def test_idle_latents_are_grey_and_lie_beneath_the_survivors():
 def test_the_threshold_of_survival_is_drawn_with_the_kl():
     _, result = of_sbm()
     panel = LATENTS.figure(result).panels[3]
-    assert [mark.y for mark in panel.marks if isinstance(mark, HLine)] == [0.05]
+    assert [mark.y for mark in panel.marks if isinstance(mark, HLine)] == [SURVIVING_KL]
     survivors = next(mark for mark in panel.marks if mark.label == "survives")
     np.testing.assert_array_equal(survivors.x, [0, 1])
 

@@ -33,37 +33,105 @@ def metrics(beta: float, nll: float, kl: list[float], **more: Any) -> dict[str, 
     """Metrics as a checkpoint keeps them."""
     total = sum(kl)
     alive = [index for index, value in enumerate(kl) if value > 0.05]
-    return {"beta": beta, "nll": nll, "kl": total, "neg_elbo": nll + total / 367, "kl_latents": kl,
-            "surviving": alive, **more}  # fmt: skip
+    return {
+        "beta": beta,
+        "nll": nll,
+        "kl": total,
+        "neg_elbo": nll + total / 367,
+        "kl_latents": kl,
+        "surviving": alive,
+        **more,
+    }
 
 
 ENTRIES = [
-    Entry(path="models/sbm.safetensors", name="sbm", modified=NOW - 12 * DAY,
-          metrics=metrics(1 / 367, -2.3263, [3.612, 1.204, 0.011, 0.008, 0.006, 0.004], epoch=18)),
-    Entry(path="models/original_sbm_trained.tar", name="original_sbm_trained", format="original",
-          modified=NOW - 400 * DAY, size=1_093_120, metrics=metrics(5e-3, -2.3264, KL, epoch=49)),
-    Entry(path="runs/20270114-0932-sbm", name="20270114-0932-sbm", kind="run", state="running", parameters=None,
-          modified=NOW - 20, size=0, metrics=metrics(1e-3, -2.2911, [2.9, 2.2, 1.9, 0.6, 0.3, 0.1], epoch=7)),
-    Entry(path="runs/20270113-1801-fbm", name="20270113-1801-fbm", kind="run", state="finished", process="fbm",
-          parameters=None, modified=NOW - 15 * HOUR, size=0,
-          metrics=metrics(4e-3, -2.3591, [3.2, 1.6, 0.01, 0.004, 0.002, 0.001], epoch=176)),
-    Entry(path="runs/20270112-1130-sbm", name="20270112-1130-sbm", kind="run", state="failed", parameters=None,
-          modified=NOW - 2 * DAY, size=0),
-    Entry(path="runs/20270113-1801-fbm/checkpoints/best.safetensors", name="20270113-1801-fbm/best", process="fbm",
-          modified=NOW - 16 * HOUR, metrics=metrics(4e-3, -2.3588, [3.2, 1.59, 0.01, 0.004, 0.002, 0.001], epoch=170)),
-    Entry(path="runs/20270114-0932-sbm/checkpoints/phase-1.safetensors", name="20270114-0932-sbm/phase-1",
-          modified=NOW - 300, metrics=metrics(0.0, -2.3309, [5100.0, 4200.0, 3300.0, 1500.0, 900.0, 116.0], epoch=2)),
-    Entry(path="models/wavenet_only.safetensors", name="wavenet_only", process="", parameters=38_112, size=160_233,
-          modified=NOW - 90 * DAY, metrics={"nll": -2.2014}),
-    Entry(path="models/half_copied.tar", name="half_copied", format="", process="", parameters=None, size=524_288,
-          modified=NOW - 40 * 60, error="models/half_copied.tar: not a whole zip file; copy it again"),
-]  # fmt: skip
+    Entry(
+        path="models/sbm.safetensors",
+        name="sbm",
+        modified=NOW - 12 * DAY,
+        metrics=metrics(1 / 367, -2.3263, [3.612, 1.204, 0.011, 0.008, 0.006, 0.004], epoch=18),
+    ),
+    Entry(
+        path="models/original_sbm_trained.tar",
+        name="original_sbm_trained",
+        format="original",
+        modified=NOW - 400 * DAY,
+        size=1_093_120,
+        metrics=metrics(5e-3, -2.3264, KL, epoch=49),
+    ),
+    Entry(
+        path="runs/20270114-0932-sbm",
+        name="20270114-0932-sbm",
+        kind="run",
+        state="running",
+        parameters=None,
+        modified=NOW - 20,
+        size=0,
+        metrics=metrics(1e-3, -2.2911, [2.9, 2.2, 1.9, 0.6, 0.3, 0.1], epoch=7),
+    ),
+    Entry(
+        path="runs/20270113-1801-fbm",
+        name="20270113-1801-fbm",
+        kind="run",
+        state="finished",
+        process="fbm",
+        parameters=None,
+        modified=NOW - 15 * HOUR,
+        size=0,
+        metrics=metrics(4e-3, -2.3591, [3.2, 1.6, 0.01, 0.004, 0.002, 0.001], epoch=176),
+    ),
+    Entry(
+        path="runs/20270112-1130-sbm",
+        name="20270112-1130-sbm",
+        kind="run",
+        state="failed",
+        parameters=None,
+        modified=NOW - 2 * DAY,
+        size=0,
+    ),
+    Entry(
+        path="runs/20270113-1801-fbm/checkpoints/best.safetensors",
+        name="20270113-1801-fbm/best",
+        process="fbm",
+        modified=NOW - 16 * HOUR,
+        metrics=metrics(4e-3, -2.3588, [3.2, 1.59, 0.01, 0.004, 0.002, 0.001], epoch=170),
+    ),
+    Entry(
+        path="runs/20270114-0932-sbm/checkpoints/phase-1.safetensors",
+        name="20270114-0932-sbm/phase-1",
+        modified=NOW - 300,
+        metrics=metrics(0.0, -2.3309, [5100.0, 4200.0, 3300.0, 1500.0, 900.0, 116.0], epoch=2),
+    ),
+    Entry(
+        path="models/wavenet_only.safetensors",
+        name="wavenet_only",
+        process="",
+        parameters=38_112,
+        size=160_233,
+        modified=NOW - 90 * DAY,
+        metrics={"nll": -2.2014},
+    ),
+    Entry(
+        path="models/half_copied.tar",
+        name="half_copied",
+        format="",
+        process="",
+        parameters=None,
+        size=524_288,
+        modified=NOW - 40 * 60,
+        error="models/half_copied.tar: not a whole zip file; copy it again",
+    ),
+]
 
 
 def entry(index: int) -> Entry:
     """One of very many checkpoints."""
-    return Entry(path=f"models/sweep/{index:05d}.safetensors", name=f"sweep/{index:05d}", modified=NOW - 60 * index,
-                 metrics=metrics(1e-3 * (1 + index % 7), -2.3 - (index % 97) / 1e4, KL))  # fmt: skip
+    return Entry(
+        path=f"models/sweep/{index:05d}.safetensors",
+        name=f"sweep/{index:05d}",
+        modified=NOW - 60 * index,
+        metrics=metrics(1e-3 * (1 + index % 7), -2.3 - (index % 97) / 1e4, KL),
+    )
 
 
 class Tensor(msgspec.Struct):
@@ -93,16 +161,38 @@ class Checkpoint(msgspec.Struct, kw_only=True):
 
 
 MODEL_ARGS = {
-    "o_dim": 399, "nc_in": 1, "nc_out": 6, "nf": [16, 16, 16, 16], "avg_size": 16, "encoder": [200, 100], "z_dim": 6,
-    "decoder": [100, 200], "in_channels": 1, "res_channels": 16, "skip_channels": 16, "c_channels": 6, "g_channels": 0,
-    "res_kernel_size": 3, "layer_size": 4, "stack_size": 1, "out_distribution": "Normal", "num_mixtures": 1,
+    "o_dim": 399,
+    "nc_in": 1,
+    "nc_out": 6,
+    "nf": [16, 16, 16, 16],
+    "avg_size": 16,
+    "encoder": [200, 100],
+    "z_dim": 6,
+    "decoder": [100, 200],
+    "in_channels": 1,
+    "res_channels": 16,
+    "skip_channels": 16,
+    "c_channels": 6,
+    "g_channels": 0,
+    "res_kernel_size": 3,
+    "layer_size": 4,
+    "stack_size": 1,
+    "out_distribution": "Normal",
+    "num_mixtures": 1,
     "use_pad": False,
-}  # fmt: skip
+}
 DS_ARGS = {
-    "path": "../../data/raw/", "model": "sbm", "N": 476, "T": 400,
-    "D": [1e-5 * 10 ** (k / 3) for k in range(10)], "alpha": [0.2 + 0.08 * k for k in range(21)],
-    "valid_pct": 0.2, "bs": 256, "seed": 0, "scale": False,
-}  # fmt: skip
+    "path": "../../data/raw/",
+    "model": "sbm",
+    "N": 476,
+    "T": 400,
+    "D": [1e-5 * 10 ** (k / 3) for k in range(10)],
+    "alpha": [0.2 + 0.08 * k for k in range(21)],
+    "valid_pct": 0.2,
+    "bs": 256,
+    "seed": 0,
+    "scale": False,
+}
 
 
 def checkpoint(path: str) -> Checkpoint:
@@ -110,13 +200,26 @@ def checkpoint(path: str) -> Checkpoint:
     found = next((item for item in ENTRIES if item.path == path), ENTRIES[0])
     tensors = [Tensor(f"vae.conv.{2 * k}.weight", (16, 1 if not k else 16, 3), "F32") for k in range(4)]
     tensors += [
-        Tensor(f"res_stack.{k}.{part}.weight", (32 if part == "dilated.conv" else 16, 16, 3 if "dil" in part else 1), "F32")
+        Tensor(
+            f"res_stack.{k}.{part}.weight",
+            (32 if part == "dilated.conv" else 16, 16, 3 if "dil" in part else 1),
+            "F32",
+        )
         for k in range(4)
         for part in ("dilated.conv", "conv_c", "conv_res", "conv_skip")
     ]
-    return Checkpoint(path=path, format=found.format, process=found.process, model_args=MODEL_ARGS, ds_args=DS_ARGS,
-                      metrics=found.metrics, tensors=tensors, beta=found.metrics.get("beta"),
-                      created="2027-01-02T10:00:00Z", versions={"spivae": "0.1.0", "torch": "2.13.0"})  # fmt: skip
+    return Checkpoint(
+        path=path,
+        format=found.format,
+        process=found.process,
+        model_args=MODEL_ARGS,
+        ds_args=DS_ARGS,
+        metrics=found.metrics,
+        tensors=tensors,
+        beta=found.metrics.get("beta"),
+        created="2027-01-02T10:00:00Z",
+        versions={"spivae": "0.1.0", "torch": "2.13.0"},
+    )
 
 
 def scan(folders: Any) -> Iterator[Entry]:

@@ -1,0 +1,194 @@
+"""`spivae analyze`: analyses of a checkpoint, drawn in the terminal or as numbers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spivae.analysis import DataOptions, declared_options
+from spivae.cli import common
+from spivae.cli.common import assignments, checkpoint_argument, common_options
+from spivae.cli.options import as_click, given, share_out
+from spivae.cli.output import emit_json
+from spivae.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from spivae.analysis import Analysis, Result
+    from spivae.figure.cells import Row
+    from spivae.figure.spec import Figure
+    from spivae.plugins import Plugins
+
+_DATA = declared_options(DataOptions)
+_ROWS_OF_A_PANEL = 16
+
+
+class AnalyzeCommand(click.Command):
+    """With exactly one NAME among the arguments, the options of that analysis are flags."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = list(self.params)
+        try:
+            ctx.obj = plugins = common.plugins()
+            named = _named(own, args, plugins)
+            if len(named) == 1:
+                self.params = own + flags_of(named[0], own)
+            return super().parse_args(ctx, args)
+        finally:
+            self.params = own
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        plugins: Plugins = ctx.obj
+        with formatter.section("Analyses"):
+            formatter.write_dl([(item.name, item.title) for item in plugins.analyses.values()])
+
+
+def _named(params: Sequence[click.Parameter], args: Sequence[str], plugins: Plugins) -> list[Analysis]:
+    """The analyses that the arguments name, before it is known which options there are."""
+    with_value = {
+        flag for param in params if isinstance(param, click.Option) and not param.is_flag for flag in param.opts
+    }
+    words, skip = [], False
+    for word in args:
+        if skip:
+            skip = False
+        elif word.startswith("-"):
+            skip = word in with_value
+        else:
+            words.append(word)
+    return [plugins.analyses[name] for name in dict.fromkeys(words[1:]) if name in plugins.analyses]
+
+
+def flags_of(analysis: Analysis, taken: Sequence[click.Parameter]) -> list[click.Parameter]:
+    """An analysis's options as flags; one whose flag is taken bears the analysis's name in front."""
+    flags = {flag for param in taken for flag in param.opts}
+    found: list[click.Parameter] = []
+    for option in declared_options(analysis.options):
+        plain = as_click(option)
+        clash = flags.intersection(plain.opts)
+        found.append(as_click(option, f"{analysis.name}-") if clash else plain)
+    return found
+
+
+def _data_options(function: Any) -> Any:
+    function.__click_params__ = [*getattr(function, "__click_params__", []), *map(as_click, reversed(_DATA))]
+    return function
+
+
+@click.command(cls=AnalyzeCommand)
+@checkpoint_argument
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@_data_options
+@click.option(
+    "--opt", multiple=True, metavar="K=V", help="An option of the analyses; with one NAME, also as a flag."
+)
+@click.option("--width", type=click.IntRange(20, 1000), help="Cells across  [default: the terminal's]")
+@click.option("--height", type=click.IntRange(8, 1000), help="Rows of a page  [default: what all panels need]")
+@click.option("--glyphs", type=click.Choice(["braille", "block", "ascii"]), help="What to draw with.")
+@common_options()
+@click.pass_context
+def analyze(
+    ctx: click.Context,
+    /,
+    checkpoint: Path,
+    names: tuple[str, ...],
+    opt: tuple[str, ...],
+    width: int | None,
+    height: int | None,
+    glyphs: str | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Run analyses of a checkpoint on fresh trajectories, or on those of a file, and draw them.
+
+    Without NAME, all of them. With one, its own options are flags too: `spivae analyze sbm latents --help`.
+
+    --json: {checkpoint, process, data {option: value}, trajectories, analyses [{name, title, options,
+    scalars, arrays}]}.
+    """
+    from spivae.analysis import parse_options
+    from spivae.worker.session import Session
+
+    plugins: Plugins = ctx.obj
+    chosen = [plugins.analysis(name) for name in dict.fromkeys(names)] or list(plugins.analyses.values())
+    options = share_out(assignments(opt, "--opt"), chosen)
+    if len(chosen) == 1:
+        declared = declared_options(chosen[0].options)
+        options[chosen[0].name] |= given(declared, flags, f"{chosen[0].name}-") | _own(declared, flags)
+    data = parse_options(DataOptions, given(_DATA, flags))
+    parsed = {item.name: parse_options(item.options, options[item.name]) for item in chosen}
+
+    session = Session(plugins)
+    found: list[tuple[Analysis, Figure, Result]] = []
+    with progress_bar() as progress:
+        prepared = session.prepare(checkpoint, data, progress)
+        for item in chosen:
+            figure, result = session.analyze(
+                checkpoint, item.name, vars(parsed[item.name]), vars(data), progress
+            )
+            found.append((item, figure, result))
+    if as_json:
+        emit_json(
+            {
+                "checkpoint": str(checkpoint),
+                "process": prepared.process.name,
+                "data": vars(data),
+                "trajectories": len(prepared.dataset),
+                "analyses": [
+                    {"name": item.name, "title": item.title, "options": vars(parsed[item.name])}
+                    | result.to_json()
+                    for item, _, result in found
+                ],
+            }
+        )
+        return
+    _draw([figure for _, figure, _ in found], width, height, glyphs)
+
+
+def _own(declared: Sequence[Any], flags: dict[str, Any]) -> dict[str, object]:
+    """The analysis's flags that bear their plain names; those are never shared with the data's."""
+    data = {option.name for option in _DATA}
+    return given([option for option in declared if option.name not in data], flags)
+
+
+def _draw(figures: Sequence[Figure], width: int | None, height: int | None, glyphs: str | None) -> None:
+    from rich.console import Console
+
+    from spivae.figure.look import Look
+    from spivae.figure.rich_text import to_rich
+
+    look = Look.detect(os.environ, sys.stdout.encoding)
+    if glyphs is not None:
+        look = Look.detect({**os.environ, "SPIVAE_GLYPHS": glyphs}, sys.stdout.encoding)
+    if not sys.stdout.isatty():
+        look = replace(look, colors="none")
+    across = width or shutil.get_terminal_size((100, 24)).columns
+    console = Console(width=across, highlight=False)
+    for number, figure in enumerate(figures):
+        for rows in _pages(figure, across, height, look):
+            if number:
+                console.print()
+            for line in to_rich(rows):
+                line.rstrip()
+                console.print(line)
+
+
+def _pages(figure: Figure, width: int, height: int | None, look: Any) -> Iterator[list[Row]]:
+    """The figure in as many rows as all of its panels need, or in pages of the wanted height."""
+    from spivae.figure.terminal import draw, panels_per_page
+
+    count = len(figure.panels)
+    if height is None:
+        around = bool(figure.title) + bool(figure.caption)
+        heights = (around + _ROWS_OF_A_PANEL * rows for rows in range(1, count + 1))
+        height = next((h for h in heights if panels_per_page(figure, width, h) >= count), 24)
+    first = 0
+    while first < max(count, 1):
+        yield draw(figure, width, height, look, first)
+        first += panels_per_page(figure, width, height)

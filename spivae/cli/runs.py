@@ -1,0 +1,135 @@
+"""`spivae runs` and `spivae stop`: trainings, how far they are, and ending one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spivae.cli import wording
+from spivae.cli.common import common_options, run_dir_option
+from spivae.cli.listing import STATES
+from spivae.cli.output import Styled, emit, emit_json, paint
+from spivae.cli.table import Column, table
+from spivae.errors import SpivaeError
+
+COLUMNS = (
+    Column("run", shortens=True),
+    Column("state"),
+    Column("epoch", right=True),
+    Column("step", right=True, drop=3),
+    Column("beta", right=True, drop=2),
+    Column("NLL", right=True, drop=4),
+    Column("-ELBO", right=True),
+    Column("KL", right=True, drop=1),
+    Column("host", style="muted", drop=5),
+    Column("age", right=True, style="muted"),
+)
+
+
+@click.command()
+@run_dir_option
+@common_options()
+def runs(run_dir: Path, as_json: bool) -> None:
+    """List trainings, newest first.
+
+    --json: a list of {id, path, state ("queued" | "running" | "stopped" | "finished" | "failed" | "lost"),
+    epoch, epochs, step, steps, metrics, host, pid, launcher, created, error}.
+    """
+    found = list(_documents(run_dir))
+    if as_json:
+        emit_json(found)
+        return
+    if not found:
+        emit(f"No runs in {run_dir}.")
+        emit(paint("`spivae train RECIPE` starts one; --run-dir looks elsewhere.", "muted"))
+        return
+    for line in table(COLUMNS, [_row(document) for document in found]):
+        emit(line)
+    broken = [document for document in found if document["error"]]
+    if broken:
+        emit()
+        for document in broken:
+            emit(paint(f"{document['id']}: ", "bad") + " ".join(str(document["error"]).split()))
+
+
+def _documents(base: Path) -> list[dict[str, Any]]:
+    """The runs under a folder as `spivae runs --json` shows them; a broken one has nothing but its error."""
+    from spivae.catalog import scan
+    from spivae.training.run import Run
+
+    if not base.is_dir():
+        return []
+    found = []
+    for entry in scan([base]):
+        if entry.kind != "run":
+            continue
+        document: dict[str, Any] = {"id": entry.name, "path": entry.path, "state": None}
+        document |= dict.fromkeys(("epoch", "epochs", "step", "steps"))
+        document |= {"metrics": entry.metrics, "host": None, "pid": None, "launcher": None}
+        document |= {"created": entry.modified, "error": entry.error}
+        try:
+            run = Run.open(entry.path)
+        except SpivaeError as error:
+            document["error"] = str(error)
+        else:
+            info = run.info
+            document |= {
+                "id": info.id,
+                "state": run.state(),
+                "epoch": entry.metrics.get("epoch", 0),
+                "epochs": info.epochs,
+                "step": entry.metrics.get("step", 0),
+                "steps": info.steps,
+                "host": info.host,
+                "pid": info.pid,
+                "launcher": info.launcher,
+                "created": info.created,
+                "error": info.error,
+            }
+        found.append(document)
+    return sorted(found, key=lambda document: -document["created"])
+
+
+def _row(document: dict[str, Any]) -> list[str | Styled]:
+    metrics, state = document["metrics"], document["state"] or "broken"
+    epoch = wording.NOTHING
+    if document["epochs"] is not None:
+        epoch = f"{document['epoch']:.4g}/{document['epochs']}"
+    return [
+        document["id"],
+        Styled(state, STATES.get(state, "bad" if state == "broken" else "")),
+        epoch,
+        wording.NOTHING if document["step"] is None else f"{document['step']:,}",
+        wording.power(metrics.get("beta")),
+        wording.fixed(metrics.get("nll")),
+        wording.fixed(metrics.get("neg_elbo")),
+        wording.nats(metrics.get("kl")),
+        document["host"] or "",
+        wording.age(document["created"]),
+    ]
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@run_dir_option
+@common_options()
+def stop(run: str, run_dir: Path, as_json: bool) -> None:
+    """Ask a training to save and end; it does so at its next step.
+
+    RUN is an id, its unique beginning, or a path.
+
+    --json: {id, path, state}.
+    """
+    from spivae.training.run import find_run
+
+    found = find_run(run, run_dir)
+    state = found.state()
+    if state not in ("queued", "running"):
+        raise SpivaeError(f"{found.id}: has already ended ({state})")
+    found.request_stop()
+    if as_json:
+        emit_json({"id": found.id, "path": found.path, "state": state})
+    else:
+        emit(f"{found.id} saves and ends at its next step")

@@ -1,0 +1,196 @@
+"""`spivae train`: from a recipe to a run, here or detached."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spivae.cli import common
+from spivae.cli.common import assignments, common_options, run_dir_option
+from spivae.cli.output import emit, emit_json, note
+from spivae.errors import SpivaeError
+
+if TYPE_CHECKING:
+    from spivae.plugins import Plugins
+    from spivae.training.recipe import Recipe
+    from spivae.training.run import Run
+
+
+@click.command()
+@click.argument("recipe", metavar="RECIPE", required=False)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="A.B=V",
+    help="Another value for a field of the recipe, as in training.phase.1.beta=1e-3.",
+)
+@click.option("--detach", is_flag=True, help="Train in the background; survives a closed terminal.")
+@run_dir_option
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads  [default: all that it may use]")
+@click.option("--run", "existing", type=click.Path(path_type=Path), hidden=True)
+@common_options()
+def train(
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    detach: bool,
+    run_dir: Path,
+    threads: int | None,
+    existing: Path | None,
+    as_json: bool,
+) -> None:
+    """Train a model; the run's id is the first line that is printed.
+
+    RECIPE is a TOML file, or the name of a shipped model, whose recipe is taken. Ctrl-C saves and ends; a
+    second one ends at once. The run's folder holds its checkpoints, metrics and log.
+
+    --json: {id, path}, printed when the run begins.
+    """
+    if existing is not None:
+        if recipe is not None or overrides or detach:
+            raise SpivaeError("--run: takes no recipe, --set or --detach; the run has its own recipe")
+        _train_existing(existing, threads)
+        return
+    if recipe is None:
+        raise click.UsageError("Missing argument 'RECIPE'", click.get_current_context())
+    chosen = _read(recipe, overrides)
+    plugins = common.plugins()
+    plugins.process(chosen.process.name)  # an unknown one is an error now, not in the background
+    if detach:
+        from spivae.training.launch import launch
+
+        _announce(launch(chosen, run_dir, threads=threads), as_json)
+        return
+    from spivae.training.run import Run
+
+    run = Run.create(run_dir, chosen)
+    _announce(run, as_json)
+    _train(run, plugins, threads)
+
+
+def find_recipe(name: str) -> Path:
+    """The recipe that a path, with or without `.toml`, or a shipped model's name stands for."""
+    import difflib
+
+    from spivae.checkpoint.naming import shipped_models
+
+    path = Path(name).expanduser()
+    shipped = shipped_models()
+    candidates = [path, path.with_name(f"{path.name}.toml")]
+    if path.parent in (Path("."), Path("models")):
+        candidates.append(shipped / f"{path.name.removesuffix('.toml')}.toml")
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    if path.is_dir():
+        raise SpivaeError(f"{name}: is a folder; name a recipe (.toml) in it")
+    known = {file.stem: file.stem for file in shipped.glob("*.toml")}
+    known |= {file.stem: str(file) for file in path.parent.glob("*.toml")} if path.parent.is_dir() else {}
+    near = difflib.get_close_matches(path.name.removesuffix(".toml"), known, 1)
+    hint = f"did you mean {known[near[0]]}?" if near else f"shipped are {', '.join(sorted(known)) or 'none'}"
+    raise SpivaeError(f"{name}: no such recipe; {hint}")
+
+
+def _read(name: str, overrides: tuple[str, ...]) -> Recipe:
+    from spivae.training import recipe as recipes
+
+    found = recipes.load(find_recipe(name))
+    return recipes.with_overrides(found, assignments(overrides, "--set")) if overrides else found
+
+
+def _announce(run: Run, as_json: bool) -> None:
+    if as_json:
+        emit_json({"id": run.id, "path": run.path})
+    else:
+        emit(run.id)
+    sys.stdout.flush()  # whoever reads it should not wait for the training to end
+
+
+def _train_existing(path: Path, threads: int | None) -> None:
+    """Train a run that a launcher has made; whatever goes wrong is noted in the run."""
+    from spivae.training.run import Run
+
+    # the terminal that it was started from may go away
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    run = Run.open(path)
+    if run.info.state != "queued":
+        raise SpivaeError(f"{path}: is no new run ({run.state()})")
+    emit(run.id)
+    sys.stdout.flush()
+    _train(run, common.plugins(), threads)
+
+
+def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
+    """Train here, with signals, progress and the plugins' events."""
+    with stopping_on_signals() as asked:
+        try:
+            process = plugins.process(run.recipe.process.name)
+            from spivae.cli.training_progress import reporter
+            from spivae.training.loop import Events
+            from spivae.training.loop import train as trained
+
+            with reporter(run) as report:
+
+                def started(run: Run) -> None:
+                    report.started(run)
+                    plugins.notify("training_started", report.warn, run=run)
+
+                def epoch(run: Run, record: dict[str, Any]) -> None:
+                    report.epoch(record)
+                    plugins.notify("epoch_finished", report.warn, run=run, metrics=record)
+
+                def finished(run: Run, outcome: str) -> None:
+                    plugins.notify("training_finished", report.warn, run=run, outcome=outcome)
+
+                outcome = trained(
+                    run,
+                    process,
+                    threads=threads or usable_threads(),
+                    events=Events(started=started, step=report.step, epoch=epoch, finished=finished),
+                    should_stop=lambda: bool(asked),
+                )
+        except BaseException as error:
+            # the loop notes its own failures; what comes before it, or an abort, would leave the run open
+            if run.info.state in ("queued", "running"):
+                aborted = isinstance(error, KeyboardInterrupt)
+                run.end("failed", "aborted by a second interrupt" if aborted else str(error))
+            raise
+    checkpoints = run.checkpoints()
+    note(f"{outcome}: {checkpoints[-1] if checkpoints else run.path}")
+
+
+@contextlib.contextmanager
+def stopping_on_signals() -> Iterator[list[int]]:
+    """The first SIGINT or SIGTERM is put into the list that this gives; a second SIGINT interrupts."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(number)
+        # no print: a handler must not wait for a stream that it may have interrupted
+        os.write(2, b"\nstopping: saves at the next step; Ctrl-C again ends at once\n")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def usable_threads() -> int:
+    """How many threads this process may use, or what OMP_NUM_THREADS says."""
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    if wish.isdecimal() and int(wish) > 0:
+        return int(wish)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,94 @@
+"""How a training in the foreground is followed: a bar in a terminal, and a line an epoch anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from spivae.cli import wording
+from spivae.cli.output import note
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from spivae.training.run import Run
+
+
+class Lines:
+    """A line on stderr for each epoch."""
+
+    def __init__(self, run: Run) -> None:
+        self.epochs = run.info.epochs
+        self.before = 0.0
+
+    def started(self, run: Run) -> None:
+        self.write(f"{run.path}: {wording.plural(run.info.steps, 'step')} in {run.info.epochs} epochs")
+
+    def step(self, record: dict[str, Any]) -> None:
+        pass
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        alive = f"{len(record['surviving'])}/{len(record['kl'])}"
+        took, self.before = record["seconds"] - self.before, record["seconds"]
+        self.write(
+            f"epoch {record['epoch']:>{len(str(self.epochs))}}/{self.epochs}"
+            f"  beta {wording.power(record['beta'])}"
+            f"  NLL {record['nll']:.4f}"
+            f"  KL {wording.nats(sum(record['kl']))}"
+            f"  -ELBO {record['neg_elbo']:.4f}"
+            f"  latents {alive}"
+            f"  {wording.duration(took)}"
+        )
+
+    def warn(self, message: str) -> None:
+        self.write(f"warning: {message}")
+
+    def write(self, text: str) -> None:
+        note(text)
+
+
+class Bar(Lines):
+    """The same lines above a bar with the loss of the last step."""
+
+    def __init__(self, run: Run, bar: Progress, task: TaskID) -> None:
+        super().__init__(run)
+        self.bar = bar
+        self.task = task
+
+    def started(self, run: Run) -> None:
+        super().started(run)
+        self.bar.reset(self.task, total=run.info.steps, description=f"epoch 1/{self.epochs}")
+
+    def step(self, record: dict[str, Any]) -> None:
+        epoch = min(int(record["epoch"]) + 1, self.epochs)
+        self.bar.update(
+            self.task,
+            completed=record["step"],
+            description=f"epoch {epoch}/{self.epochs}  loss {record['loss']:.4f}",
+        )
+
+    def write(self, text: str) -> None:
+        self.bar.console.print(text, highlight=False, markup=False)
+
+
+@contextlib.contextmanager
+def reporter(run: Run) -> Iterator[Lines]:
+    """What follows the training of a run, as stderr can show it."""
+    if not sys.stderr.isatty():
+        yield Lines(run)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        refresh_per_second=2,
+    ) as bar:
+        yield Bar(run, bar, bar.add_task("preparing", total=None))

@@ -1,0 +1,104 @@
+"""How values are written: short, aligned, with a dash for what is not known."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+NOTHING = "–"
+EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+
+
+def fixed(value: float | None, digits: int = 4) -> str:
+    """A number with `digits` decimals."""
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def nats(value: float | None) -> str:
+    """A divergence: decimals while it is small, thousands separated when it is not."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if 0 < abs(value) < 0.1:
+        return f"{value:.1g}" if abs(value) < 0.001 else f"{value:.3f}"
+    return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def power(value: float | None) -> str:
+    """A short power of ten: 0.005 is 5e-3."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def size(count: int) -> str:
+    """A file size in decimal units."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
+
+
+def age(then: float, now: float | None = None) -> str:
+    """How long ago a time (seconds since the epoch) was, in one unit."""
+    seconds = (time.time() if now is None else now) - then
+    if seconds < 60:
+        return "now"
+    for limit, unit, length in ((3600, "min", 60), (86400, "h", 3600), (60 * 86400, "d", 86400)):
+        if seconds < limit:
+            return f"{int(seconds // length)} {unit}"
+    days = seconds / 86400
+    return f"{int(days // 30.44)} mo" if days < 730 else f"{int(days // 365.25)} y"
+
+
+def duration(seconds: float) -> str:
+    """A time span: 8.2 s, 3 min 5 s, 2 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def survivors(metrics: Mapping[str, Any]) -> str:
+    """Surviving latents of all of them, as 2/6."""
+    alive = metrics.get("surviving")
+    if alive is None:
+        return NOTHING
+    total = metrics.get("kl_latents")
+    return f"{len(alive)}/{len(total)}" if total else str(len(alive))
+
+
+def short(value: Any) -> str:
+    """An argument in a few characters; a long list as its ends and its length."""
+    if value is None or isinstance(value, bool):
+        return {True: "yes", False: "no", None: NOTHING}[value]
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {short(item)}" for name, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) > 6:
+            return f"{short(value[0])} … {short(value[-1])} ({len(value)} values)"
+        if len(value) > 1 and all(item == value[0] for item in value):
+            return f"{len(value)} × {short(value[0])}"
+        return ", ".join(short(item) for item in value)
+    return str(value)
+
+
+def bar(fraction: float, width: int) -> str:
+    """A bar of up to `width` cells."""
+    filled = min(max(fraction, 0.0), 1.0) * width
+    return "█" * int(filled) + EIGHTHS[int(filled % 1 * 8)]
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 run`, `2 runs`, `1,200 runs`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

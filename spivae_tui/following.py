@@ -1,0 +1,161 @@
+"""Following a run: its files are looked at again and again, and what is new becomes one view of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spivae.errors import SpivaeError
+
+if TYPE_CHECKING:
+    from spivae.figure.spec import Figure
+    from spivae.training.recipe import Recipe
+    from spivae.training.run import Run, RunInfo
+
+CHUNK = 1 << 20  # bytes of metrics that are decoded at once
+LOG_BYTES = 16_384
+SHOW_SECONDS = 0.3  # while a long file is read, the curves so far are shown this often
+
+
+@dataclass(frozen=True)
+class RunView:
+    """Everything that a screen shows of a run at one moment."""
+
+    info: RunInfo
+    state: str
+    stopping: bool
+    recipe: Recipe | None
+    checkpoints: tuple[Path, ...]
+    step: int = 0
+    epoch: float = 0.0
+    seconds: float = 0.0
+    speed: float | None = None
+    left: float | None = None
+    loss: float | None = None
+    last: dict[str, Any] = field(default_factory=dict)
+    epochs: tuple[dict[str, Any], ...] = ()
+    diverged_at: int | None = None
+    log: tuple[str, ...] = ()
+    read: float = 1.0  # share of metrics.jsonl that is in this view
+    figure: Figure | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state not in ("queued", "running")
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The checkpoint that stands for the run: the final one, or how it was stopped, or the best, or any."""
+        named = {path.stem: path for path in self.checkpoints}
+        order = ("final", "stopped", "best") if self.over else ("best",)
+        newest = self.checkpoints[-1] if self.checkpoints else None
+        return next((named[name] for name in order if name in named), newest)
+
+
+class RunFollower:
+    """Looks at a run's directory. `poll` is called from one thread at a time.
+
+    `open_run` gives the Run at a path. Nothing but a few stats is done where no file has changed.
+    """
+
+    def __init__(self, path: str, open_run: Callable[[str], Run]) -> None:
+        self.path = Path(path)
+        self.window = 1.0
+        self._open_run = open_run
+        self._run: Run | None = None
+        self._recipe: Recipe | None = None
+        self._seen: tuple[Any, ...] = ()
+        self._read_to = 0
+
+    def poll(self, again: bool = False) -> Iterator[RunView]:
+        """A view if anything has changed (or `again`), several while a long file is read; raises SpivaeError."""
+        from spivae.training.metrics import MetricsReader
+        from spivae_tui.run_series import RunSeries
+
+        if self._run is None:
+            self._run = self._open_run(str(self.path))
+            self._reader, self._series = MetricsReader(self._run.metrics_path), RunSeries()
+            try:
+                self._recipe = self._run.recipe
+            except SpivaeError:
+                self._recipe = None  # the curves can be shown without it
+        files = self._signature(self._run)
+        if files != self._seen and files[:1] != self._seen[:1]:
+            self._run.refresh()
+        # the trainer may vanish without a trace in any file
+        seen = (*files, self._run.state())
+        if seen == self._seen and not again:
+            return
+        self._seen = seen
+        shown = time.monotonic()
+        while records := self._reader.poll(CHUNK):
+            self._series.feed(records)
+            if time.monotonic() - shown > SHOW_SECONDS:
+                shown = time.monotonic()
+                yield self._view(self._run)
+        yield self._view(self._run)
+
+    def request_stop(self) -> None:
+        """Ask the trainer to save and end."""
+        if self._run is not None:
+            self._run.request_stop()
+
+    def _signature(self, run: Run) -> tuple[tuple[int, int], ...]:
+        names = ("run.json", "metrics.jsonl", "log.txt", "STOP", "checkpoints")
+        return tuple(_stamp(run.path / name) for name in names)
+
+    def _view(self, run: Run) -> RunView:
+        from spivae_tui.run_figure import figure
+
+        series, info = self._series, run.info
+        size = _stamp(run.metrics_path)[1]
+        return RunView(
+            info=info,
+            state=run.state(),
+            stopping=run.stop_path.exists(),
+            recipe=self._recipe,
+            checkpoints=tuple(run.checkpoints()),
+            step=series.step,
+            epoch=series.epoch,
+            seconds=float(series.last.get("seconds", 0.0)),
+            speed=series.speed(),
+            left=series.seconds_left(info.steps) if info.steps else None,
+            loss=series.smooth if series.step else None,
+            last=dict(series.last),
+            epochs=tuple(series.epochs),
+            diverged_at=series.diverged_at,
+            log=tuple(tail(run.log_path)),
+            read=min(1.0, self._reader.offset / size) if size > 0 else 1.0,
+            figure=figure(series, info.epochs, self.window) if series.step else None,
+        )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file was last written and how long it is; (-1, -1) where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return -1, -1
+    return status.st_mtime_ns, status.st_size
+
+
+def tail(path: Path, limit: int = LOG_BYTES) -> list[str]:
+    """The last lines of a text file, at most about `limit` bytes of them; none where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - limit))
+            data = file.read()
+    except OSError:
+        return []
+    lines = data.decode("utf-8", "replace").splitlines()
+    return [_plain(line) for line in (lines[1:] if size > limit else lines)]
+
+
+def _plain(line: str) -> str:
+    """A line without what would move the cursor; of a progress bar its last state."""
+    return "".join(char if char.isprintable() else " " for char in line.rstrip().rpartition("\r")[2])

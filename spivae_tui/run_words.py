@@ -1,0 +1,175 @@
+"""How a run stands, in words: the lines above the curves, and what to do when it has ended."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from spivae_tui import text
+
+if TYPE_CHECKING:
+    from spivae_tui.following import RunView
+
+STATES = {
+    "queued": ("…", "muted"),
+    "running": ("▶", "accent"),
+    "finished": ("✓", "good"),
+    "stopped": ("‖", "warn"),
+    "lost": ("?", "warn"),
+    "failed": ("✗", "bad"),
+}
+
+
+class Piece(NamedTuple):
+    """A few words and the role that colours them; the least important ones are dropped first."""
+
+    words: str
+    role: str = ""
+    drop: int = 0
+
+
+def duration(seconds: float | None) -> str:
+    """A time span in its two largest units: 42 s, 5 min 10 s, 2 h 05 min, 3 d 4 h."""
+    if seconds is None or not math.isfinite(seconds):
+        return text.NOTHING
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def roughly(seconds: float | None) -> str:
+    """A time span that one reads off: under a minute, 5 min, 1 h 40 min."""
+    if seconds is None or not math.isfinite(seconds):
+        return text.NOTHING
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "under a minute"
+    if minutes < 60:
+        return f"{minutes} min"
+    return duration((minutes if minutes < 600 else 10 * round(minutes / 10)) * 60)
+
+
+def speed(steps_a_second: float | None, batch: int | None) -> str:
+    """Steps a second, or seconds a step where it is slow; with trajectories where the batch is known."""
+    if steps_a_second is None or steps_a_second <= 0:
+        return ""
+    if steps_a_second >= 0.95:
+        words = f"{steps_a_second:.3g} steps/s"
+    else:
+        words = f"{1 / steps_a_second:.2g} s/step"
+    if batch:
+        rate = steps_a_second * batch
+        words += f" = {rate:.0f} trajectories/s" if rate < 1e4 else f" = {rate / 1000:.0f}k trajectories/s"
+    return words
+
+
+def state_line(view: RunView, now: float) -> list[Piece]:
+    """State, epoch, step, speed, time gone and left."""
+    info = view.info
+    _, role = STATES.get(view.state, ("", ""))
+    word = "stopping" if view.stopping and view.state == "running" else view.state
+    pieces = [Piece(word, role)]
+    if view.step:
+        pieces.append(Piece(f"epoch {view.epoch:.2f} of {info.epochs}"))
+        steps = f" of {info.steps:,}" if info.steps else ""
+        pieces.append(Piece(f"step {view.step:,}{steps}", drop=2))
+    if view.state == "running":
+        batch = view.recipe.training.batch if view.recipe else None
+        if view.speed:
+            plain, _, more = speed(view.speed, batch).partition(" = ")
+            pieces.append(Piece(plain, drop=4))
+            if more:
+                pieces.append(Piece(more, "muted", drop=6))
+        if view.step:
+            pieces.append(Piece(f"{duration(view.seconds)} gone", "muted", drop=5))
+        if view.left is not None:
+            pieces.append(Piece(f"{roughly(view.left)} left", "strong", drop=1))
+    elif view.state == "queued":
+        pieces.append(Piece("the trainer is starting", "muted"))
+    elif view.step:
+        took = info.finished - info.started if info.finished and info.started else view.seconds
+        pieces.append(Piece(f"took {duration(took)}", drop=3))
+        if info.finished:
+            pieces.append(Piece(f"ended {ago(now - info.finished)}", "muted", drop=4))
+    return pieces
+
+
+def detail_line(view: RunView) -> list[Piece]:
+    """Phase, beta in both units, the losses, and where it runs."""
+    info, recipe, pieces = view.info, view.recipe, []
+    if view.last:
+        phase = int(view.last.get("phase", 0)) + 1
+        phases = f" of {len(recipe.training.phase)}" if recipe else ""
+        pieces.append(Piece(f"phase {phase}{phases}", drop=2))
+        beta = view.last.get("beta")
+        in_units = text.true_beta(beta, recipe.model_args.predicted if recipe else None)
+        units = f" = {in_units:.3g}/{recipe.model_args.predicted}" if in_units is not None and recipe else ""
+        pieces.append(Piece(f"beta {text.scientific(beta)}{units}", drop=3))
+        pieces.append(Piece(f"lr {text.scientific(_two_digits(view.last.get('lr')))}", drop=5))
+    if view.epochs:
+        newest = view.epochs[-1]
+        pieces.append(Piece(f"-ELBO {text.number(newest.get('neg_elbo'))}", "strong", drop=1))
+        alive, kl = newest.get("surviving"), newest.get("kl") or ()
+        if alive is not None and kl:
+            pieces.append(Piece(f"{len(alive)} of {len(kl)} latents alive", drop=4))
+    elif view.loss is not None:
+        pieces.append(Piece(f"loss {text.number(view.loss, 3)}", "strong", drop=1))
+    if info.host:
+        threads = f", {text.plural(info.threads, 'thread')}" if info.threads else ""
+        pieces.append(Piece(f"{info.host} pid {info.pid}{threads}", "muted", drop=6))
+    return pieces
+
+
+def _two_digits(value: float | None) -> float | None:
+    # one digit more would change with every step, and nobody reads it
+    return None if value is None else float(f"{value:.1e}")
+
+
+def ago(seconds: float) -> str:
+    """`just now`, `5 min ago`."""
+    since = text.age(seconds)
+    return "just now" if since == "now" else f"{since} ago"
+
+
+def advice(view: RunView) -> tuple[str, str]:
+    """What has become of a run and what to do now, and the role that colours it; empty while all goes well."""
+    info, checkpoint = view.info, view.checkpoint
+    opens = f"⏎ opens {checkpoint.stem}." if checkpoint else "There is no checkpoint yet."
+    if view.state == "finished":
+        return f"Finished. {opens}", "good"
+    if view.state == "stopped":
+        return f"Stopped and saved. {opens} t starts a new training from this recipe.", "warn"
+    if view.state == "failed":
+        reason = info.error or (
+            view.log[-1] if view.log else "the trainer ended without a word; l shows its log"
+        )
+        saved = f" {opens}" if checkpoint else ""
+        return f"Failed: {reason}. t corrects the recipe and tries again.{saved}", "bad"
+    if view.state == "lost":
+        last = f" Its last words: {view.log[-1]}." if view.log else ""
+        return (
+            f"Lost: process {info.pid} on {info.host} is gone without saying why (killed, out of memory, or the "
+            f"machine was restarted).{last} {opens} t trains again.",
+            "warn",
+        )
+    if view.state == "queued" and view.log:
+        return f"Not started yet. Its log says: {view.log[-1]}", "muted"
+    if view.stopping:
+        return "Asked to stop: it saves and ends after this step.", "warn"
+    return "", ""
+
+
+def fit_pieces(pieces: list[Piece], width: int, gap: int = 2) -> list[Piece]:
+    """The pieces that fit into `width` cells, the least important left out."""
+    kept = list(pieces)
+    while len(kept) > 1 and sum(len(piece.words) + gap for piece in kept) - gap > width:
+        droppable = [piece for piece in kept if piece.drop]
+        if not droppable:
+            break
+        kept.remove(max(droppable, key=lambda piece: piece.drop))
+    return kept

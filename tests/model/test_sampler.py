@@ -1,0 +1,114 @@
+"""Generation from caches equals running the whole network over what was generated."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_model import VARIANTS, make
+
+from spivae.checkpoint.load import load_checkpoint
+from spivae.errors import SpivaeError
+from spivae.model.sampler import _draw, conditioning_length, draw_noise, sample
+from spivae.model.vae import WaveNetVAE
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def rebuilt(model: WaveNetVAE, made: torch.Tensor, c: Any, noise: torch.Tensor, g: Any) -> torch.Tensor:
+    """Each step drawn again, from one pass of the network over the finished series."""
+    past = 0 if model.args.use_pad else model.receptive_field
+    series = made
+    if past:  # the history of zeros, and the step that was dropped
+        dropped = _draw(model.predict(torch.zeros(len(made), 1, past + 1), cut(c, past + 1), g)[..., -1], noise[0])
+        series = torch.cat([torch.zeros(len(made), past), dropped, made], dim=1)
+    pred = model.predict(series[:, None], c, g)
+    steps = [_draw(pred[..., k], noise[k]) for k in range(pred.shape[-1])]
+    return torch.cat(steps, dim=1)[:, -made.shape[1] :]
+
+
+def cut(c: Any, length: int) -> Any:
+    return None if c is None else c[..., :length]
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+@torch.inference_mode()
+def test_samples_equal_a_full_pass_over_themselves(changes: dict[str, Any]) -> None:
+    model = make(**changes)
+    generator = torch.Generator().manual_seed(0)
+    steps = 300  # past one chunk of conditioning
+    length = conditioning_length(model, steps)
+    c = model.decode(torch.randn(3, 3, generator=generator), length) if model.c_channels else None
+    g = torch.randn(3, 2, 1, generator=generator) if model.args.g_channels else None
+    noise = draw_noise(steps, 3, generator)
+    made = sample(model, c, steps, noise=noise, count=3, g=g)
+    assert made.shape == (3, steps)
+    assert torch.allclose(made, rebuilt(model, made, c, noise, g), atol=1e-5, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_trained_model_generates_the_same_at_equal_noise_whatever_the_batch() -> None:
+    _, model = load_checkpoint(DATA / "original_sbm_trained.tar")
+    z = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    noise = draw_noise(50, 4, torch.Generator().manual_seed(1))
+    c = model.decode(z, conditioning_length(model, 50))
+    assert c is not None
+    together = sample(model, c, noise=noise)
+    alone = torch.cat([sample(model, c[i : i + 1], noise=noise[:, i : i + 1]) for i in range(4)])
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
+def test_equal_generators_give_equal_samples() -> None:
+    model = make(c_channels=0)
+    made = [sample(model, None, 20, count=2, generator=torch.Generator().manual_seed(7)) for _ in range(2)]
+    assert torch.equal(*made)
+
+
+def test_lengths_that_do_not_fit_are_refused() -> None:
+    model = make()
+    with pytest.raises(SpivaeError, match="conditioning of length 30 does not fit 40 steps"):
+        sample(model, torch.zeros(1, 2, 30), 40)
+    with pytest.raises(SpivaeError, match="a model with a VAE needs it"):
+        sample(model, None, 40)
+    with pytest.raises(SpivaeError, match="steps: needs at least 1"):
+        sample(make(c_channels=0), None, 0)
+
+
+def recomputed(model: WaveNetVAE, c: torch.Tensor, steps: int, noise: torch.Tensor) -> torch.Tensor:
+    """The plain way: the receptive field is run through the network again for every step."""
+    past = model.receptive_field
+    series = torch.zeros(len(c), past)
+    for step in range(steps + 1):
+        window = torch.cat([series[:, -past:], series.new_zeros(len(c), 1)], dim=1)[:, None]
+        pred = model.predict(window, c[..., step : step + past + 1])
+        series = torch.cat([series, _draw(pred[..., -1], noise[step])], dim=1)
+    return series[:, past + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("batch", "steps", "at_least"),
+    [(50, 40, 3), pytest.param(1000, 200, 10, marks=pytest.mark.full)],
+    ids=["toy size", "full size"],
+)
+@torch.inference_mode()
+def test_caches_are_faster_than_computing_the_receptive_field_again(
+    batch: int, steps: int, at_least: float
+) -> None:
+    _, model = load_checkpoint(DATA / "original_sbm_trained.tar")
+    z = torch.randn(batch, 6, generator=torch.Generator().manual_seed(0))
+    c = model.decode(z, conditioning_length(model, steps))
+    assert c is not None
+    noise = draw_noise(steps, batch, torch.Generator().manual_seed(1))
+    ratios = []
+    for _ in range(3):
+        start = time.perf_counter()
+        slow = recomputed(model, c, steps, noise)
+        middle = time.perf_counter()
+        fast = sample(model, c, noise=noise)
+        ratios.append((middle - start) / (time.perf_counter() - middle))
+    assert torch.allclose(slow, fast, atol=1e-5)
+    print(f"generation {batch} x {steps}: {sorted(ratios)[1]:.1f} times faster")
+    assert sorted(ratios)[1] > at_least

@@ -1,0 +1,153 @@
+"""Grids, cells, the seed's .npz layout and its split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from spivae.dataset import Dataset, Grid, load_npz, save_npz, simulate, simulate_grid, split
+from spivae.errors import SpivaeError
+from spivae.process import Parameter
+from spivae_plugins.sbm import ScaledBrownianMotion
+
+SBM = ScaledBrownianMotion()
+GRID = Grid({"alpha": np.linspace(0.2, 1.8, 5), "D": np.geomspace(1e-5, 1e-2, 4)})
+
+
+def make(per_cell: int = 3, steps: int = 20, grid: Grid = GRID) -> Dataset:
+    return simulate_grid(SBM, grid, per_cell, steps, np.random.default_rng(0))
+
+
+def test_the_training_grid_of_sbm_is_the_originals() -> None:
+    grid = Grid.of(SBM)
+    assert_allclose(grid.values["alpha"], np.linspace(0.2, 1.8, 21))
+    assert_allclose(grid.values["D"], np.geomspace(1e-5, 1e-2, 10))
+    assert grid.shape == (21, 10)
+    assert_array_equal(grid.cells[:2, 1], grid.values["D"][:2])  # the last parameter varies fastest
+
+
+def test_a_dataset_holds_displacements_in_the_models_shape() -> None:
+    dataset = make()
+    assert dataset.displacements.shape == (60, 1, 20)
+    assert dataset.displacements.dtype == np.float32
+    assert dataset.steps == 20
+    assert len(dataset) == 60
+
+
+def test_every_trajectory_is_in_the_cell_of_its_parameters() -> None:
+    dataset = make().take(np.random.default_rng(1).permutation(60)[:50])
+    seen = []
+    for cell in np.ndindex(dataset.cells.rows.shape):
+        wanted = [values[i] for values, i in zip(dataset.cells.values, cell, strict=True)]
+        for row in dataset.cells.rows[cell]:
+            assert_array_equal(dataset.theta[row], wanted)
+            seen.append(row)
+    assert sorted(seen) == list(range(50))
+    assert dataset.cells.counts.sum() == 50
+
+
+def test_cell_means_are_nan_where_a_cell_is_empty() -> None:
+    dataset = make(per_cell=1)
+    partial = dataset.take(np.arange(1, 20))
+    means = partial.cells.mean(partial.theta[:, 0])
+    assert np.isnan(means[0, 0])
+    assert_allclose(means[1], GRID.values["alpha"][1])
+
+
+def test_equal_generators_give_equal_data() -> None:
+    assert_array_equal(make().displacements, make().displacements)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    alphas=st.lists(st.integers(1, 190), min_size=1, max_size=4, unique=True),
+    powers=st.lists(st.integers(-6, 0), min_size=1, max_size=4, unique=True),
+    per_cell=st.integers(1, 4),
+    steps=st.integers(1, 12),
+)
+def test_what_is_written_is_read_back_in_any_sub_grid(
+    tmp_path_factory: pytest.TempPathFactory, alphas: list[int], powers: list[int], per_cell: int, steps: int
+) -> None:
+    grid = Grid({"alpha": np.array(alphas) / 100, "D": 10.0 ** np.array(powers)})
+    dataset = make(per_cell, steps, grid)
+    path = tmp_path_factory.mktemp("layout") / "sbm.npz"
+    save_npz(path, dataset)
+    back = load_npz(path, grid=grid)
+    assert_array_equal(back.displacements, dataset.displacements)
+    assert_array_equal(back.theta, dataset.theta)
+    corner = Grid({"alpha": grid.values["alpha"][-1:], "D": grid.values["D"][:1]})
+    part = load_npz(path, grid=corner, per_cell=1, steps=max(1, steps - 1))
+    row = (len(alphas) - 1) * len(powers) * per_cell
+    assert_array_equal(part.displacements[0, 0], dataset.displacements[row, 0, : max(1, steps - 1)])
+
+
+def test_the_layout_is_the_seeds(tmp_path: Path) -> None:
+    save_npz(tmp_path / "sbm.npz", make())
+    with np.load(tmp_path / "sbm.npz") as file:
+        rows = file["0.2,0.0001"]
+    assert rows.shape == (3, 2 + 20)
+    assert_allclose(rows[:, :2], [[0.2, 1e-4]] * 3)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"grid": Grid({"alpha": [0.3], "D": [1e-5]})}, "no cell '0.3,1e-05'; it has 20"),
+        ({"per_cell": 4}, "has 3 trajectories, not 4"),
+        ({"steps": 21}, "has 20 steps, not 21"),
+    ],
+)
+def test_a_sub_grid_outside_the_file_is_refused(tmp_path: Path, wanted: dict, message: str) -> None:
+    save_npz(tmp_path / "sbm.npz", make())
+    with pytest.raises(SpivaeError, match=message):
+        load_npz(tmp_path / "sbm.npz", **wanted)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04torn", b"\x93NUMPY\x01\x00", b"text"])
+def test_files_that_are_no_npz_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.npz"
+    path.write_bytes(content)
+    with pytest.raises(SpivaeError, match=r"broken\.npz"):
+        load_npz(path)
+    with pytest.raises(SpivaeError, match="no such file"):
+        load_npz(tmp_path / "missing.npz")
+
+
+def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
+    np.savez(tmp_path / "objects.npz", **{"0.2,0.1": np.array([{}], dtype=object)})
+    with pytest.raises(SpivaeError, match=r"objects\.npz"):
+        load_npz(tmp_path / "objects.npz")
+
+
+def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "nan.npz", **{"0.2,0.1": np.full((2, 5), np.nan)})
+    with pytest.raises(SpivaeError, match="not finite"):
+        load_npz(tmp_path / "nan.npz")
+
+
+def test_cells_that_share_a_key_are_refused(tmp_path: Path) -> None:
+    dataset = simulate(SBM, np.array([[0.2, 1e-3], [0.2, 1.0001e-3]]), 5, np.random.default_rng(0))
+    with pytest.raises(SpivaeError, match="two cells share the key"):
+        save_npz(tmp_path / "twice.npz", dataset)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_split_is_the_seeds() -> None:
+    torch.manual_seed(3)
+    shuffled = torch.randperm(100).numpy()
+    train, validation = split(100, 0.2, seed=3)
+    assert_array_equal(validation, shuffled[:20])
+    assert_array_equal(train, shuffled[20:])
+
+
+def test_parameters_explain_impossible_ranges() -> None:
+    with pytest.raises(ValueError, match="is not below high"):
+        Parameter("D", low=1, high=1)
+    with pytest.raises(ValueError, match="log scale needs low > 0"):
+        Parameter("D", low=0, high=1, scale="log")

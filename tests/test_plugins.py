@@ -1,0 +1,111 @@
+"""Plugins: found through one group, checked on the spot, and isolated when they are broken."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spivae.errors import SpivaeError
+from spivae.plugins import PluginInfo, Plugins, load_plugins
+
+GOOD = """
+from spivae.api import Parameter, Process, hookimpl
+import numpy as np
+
+class Walk(Process):
+    name = "walk"
+    title = "A walk"
+    parameters = (Parameter("D", low=1e-5, high=1e-2, scale="log"),)
+    def displacements(self, rng, theta, steps):
+        return np.sqrt(2 * theta[:, :1]) * rng.standard_normal((len(theta), steps))
+
+@hookimpl
+def register_processes(register):
+    register(Walk())
+"""
+
+
+def load(tmp_path: Path, **sources: str) -> tuple[Plugins, dict[str, PluginInfo]]:
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    plugins = load_plugins([tmp_path])
+    return plugins, {info.name: info for info in plugins.infos}
+
+
+def test_the_bundled_plugins_are_found_through_the_entry_points() -> None:
+    plugins = load_plugins()
+    assert {"sbm", "latents", "loss_map", "output"} <= {info.name for info in plugins.infos}
+    assert all(info.status == "ok" for info in plugins.infos if info.source == "bundled"), plugins.infos
+    assert plugins.process("sbm").title == "Scaled Brownian motion"
+    assert {"latents", "loss", "output"} <= set(plugins.analyses)
+
+
+def test_a_drop_in_file_is_a_plugin(tmp_path: Path) -> None:
+    plugins, infos = load(tmp_path, mine=GOOD)
+    assert infos["mine"].status == "ok", infos["mine"].error
+    assert infos["mine"].provides == ["process walk"]
+    assert infos["mine"].hooks == ["register_processes"]
+    assert plugins.process("walk").names == ("D",)
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("import a_module_that_is_not_there", "ModuleNotFoundError"),
+        ("this is not Python", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit"),
+        (GOOD.replace("register_processes", "register_proceses"), "did you mean 'register_processes'?"),
+        (GOOD.replace("register(Walk())", "register(Walk)"), "takes an instance of Process"),
+        (GOOD.replace('name = "walk"', 'name = "sbm"'), "the process 'sbm' is already registered"),
+        (GOOD.replace('title = "A walk"', ""), "needs a name and a title"),
+        (GOOD.replace("low=1e-5", "low=0"), "a log scale needs low > 0"),
+        (GOOD.replace("register(Walk())", "raise RuntimeError('boom')"), "RuntimeError: boom"),
+        (GOOD.replace("register(Walk())", "register(Walk()); register(1)"), "takes an instance of Process"),
+    ],
+)
+def test_a_broken_plugin_is_reported_and_the_rest_go_on(tmp_path: Path, source: str, error: str) -> None:
+    plugins, infos = load(tmp_path, broken=source, good=GOOD.replace('"walk"', '"other"'))
+    assert infos["broken"].status == "error"
+    assert error in (infos["broken"].error or "")
+    assert infos["broken"].provides == []
+    assert infos["good"].status == "ok"
+    assert "sbm" in plugins.processes
+    assert "walk" not in plugins.processes  # nothing of a plugin that failed half way
+
+
+def test_a_taken_plugin_name_is_refused(tmp_path: Path) -> None:
+    _, infos = load(tmp_path, sbm=GOOD)
+    assert infos["sbm"].status == "error"
+    assert "taken" in (infos["sbm"].error or "")
+
+
+def test_events_reach_every_plugin_and_a_raising_one_is_named(tmp_path: Path) -> None:
+    event = "from spivae.api import hookimpl\n@hookimpl\ndef epoch_finished(metrics):\n    {}\n"
+    plugins, infos = load(
+        tmp_path, a_fails=event.format("raise ValueError('no')"), b_hears=event.format("metrics['heard'] = 1")
+    )
+    assert [infos[name].status for name in ("a_fails", "b_hears")] == ["ok", "ok"]
+    warnings: list[str] = []
+    metrics: dict[str, int] = {}
+    plugins.notify("epoch_finished", warnings.append, run=None, metrics=metrics)
+    assert metrics == {"heard": 1}
+    assert warnings == ["plugin a_fails: epoch_finished: ValueError: no"]
+
+
+def test_unknown_names_come_with_near_ones() -> None:
+    with pytest.raises(SpivaeError, match="unknown process 'sbn'; did you mean 'sbm'"):
+        load_plugins().process("sbn")
+    with pytest.raises(SpivaeError, match="unknown analysis 'xyz'; there are"):
+        load_plugins().analysis("xyz")
+
+
+def test_listing_plugins_imports_neither_torch_nor_a_terminal_library() -> None:
+    code = (
+        "import sys; from spivae.plugins import load_plugins; load_plugins();"
+        "print([name for name in ('torch', 'textual', 'plotext', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,24 @@
+"""The one-cycle schedule hits the figures it is described by."""
+
+import pytest
+
+from spivae.training.schedule import one_cycle
+
+
+def test_the_cycle_starts_peaks_and_ends_where_it_should() -> None:
+    steps, lr_max = 401, 1e-3
+    assert one_cycle(0, steps, lr_max) == pytest.approx((lr_max / 25, 0.95))
+    assert one_cycle(100, steps, lr_max) == pytest.approx((lr_max, 0.85))
+    assert one_cycle(400, steps, lr_max) == pytest.approx((lr_max / 1e5, 0.95))
+
+
+def test_the_rate_climbs_then_falls_and_the_momentum_mirrors_it() -> None:
+    rates = [one_cycle(step, 200, 1.0) for step in range(200)]
+    peak = max(range(200), key=lambda k: rates[k][0])
+    assert peak in (49, 50)
+    assert all(a[0] < b[0] and a[1] > b[1] for a, b in zip(rates[:peak], rates[1 : peak + 1], strict=True))
+    assert all(a[0] > b[0] and a[1] < b[1] for a, b in zip(rates[peak:], rates[peak + 1 :], strict=False))
+
+
+def test_a_phase_of_one_step_is_possible() -> None:
+    assert one_cycle(0, 1, 1e-3)[0] > 0

@@ -1,0 +1,173 @@
+"""A run's curves stay small, keep every extreme, and follow the file wherever it goes."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spivae.training.metrics import MetricsReader, MetricsWriter
+from spivae_tui.run_series import Buckets, RunSeries
+
+
+def step(
+    number: int, loss: float | None = -2.0, per_epoch: int = 10, kl: tuple[float, ...] = (3.0, 0.5)
+) -> dict[str, Any]:
+    return {"kind": "step", "step": number, "epoch": number / per_epoch, "phase": 0, "loss": loss, "nll": loss,
+            "kl": list(kl), "lr": 1e-3, "beta": 1e-4, "seconds": number * 0.5}  # fmt: skip
+
+
+def epoch(number: int, per_epoch: int = 10) -> dict[str, Any]:
+    return {"kind": "epoch", "epoch": number, "phase": 0, "step": number * per_epoch, "train_loss": -2.0,
+            "nll": -2.1, "kl": [3.0, 0.5], "neg_elbo": -2.09, "surviving": [0, 1], "beta": 1e-4,
+            "seconds": number * per_epoch * 0.5 + 1}  # fmt: skip
+
+
+@given(st.lists(st.integers(1, 40), max_size=12), st.integers(2, 16))
+def test_buckets_are_never_too_many_and_keep_the_lowest_and_the_highest(
+    sizes: list[int], capacity: int
+) -> None:
+    rng = np.random.default_rng(len(sizes))
+    buckets, everything = Buckets(1, capacity), rng.standard_normal(sum(sizes))
+    at = 0
+    for size in sizes:
+        x = np.arange(at, at + size, dtype=float)
+        buckets.extend(x, everything[at : at + size, None])
+        at += size
+    assert len(buckets) <= capacity + 1
+    assert buckets.rows == len(everything)
+    if len(everything):
+        _, band = buckets.band(0)
+        assert band.min() == everything.min()
+        assert band.max() == everything.max()
+        assert buckets.x[-1] == len(everything) - 1
+        assert buckets.last[-1, 0] == everything[-1]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=8))
+def test_buckets_do_not_depend_on_how_the_rows_come_in(sizes: list[int]) -> None:
+    values = np.random.default_rng(1).standard_normal(sum(sizes))[:, None]
+    x = np.arange(len(values), dtype=float)
+    once, piecewise = Buckets(1, 8), Buckets(1, 8)
+    once.extend(x, values)
+    at = 0
+    for size in sizes:
+        piecewise.extend(x[at : at + size], values[at : at + size])
+        at += size
+    assert once.stride == piecewise.stride
+    assert np.array_equal(once.band(0)[1], piecewise.band(0)[1])
+    assert np.array_equal(once.x, piecewise.x)
+
+
+def test_memory_is_bounded_however_many_steps_come() -> None:
+    series = RunSeries(capacity=64)
+    records = [step(number, per_epoch=1000) for number in range(1, 20_001)]
+    series.feed(records[:10_000])
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    series.feed(records[10_000:])
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert len(series.x) <= 64
+    assert grown < 300_000
+    assert series.step == 20_000
+
+
+def test_the_raw_curve_keeps_a_spike_of_one_step() -> None:
+    series = RunSeries(capacity=16)
+    series.feed([step(number, 50.0 if number == 777 else -2.0) for number in range(1, 2000)])
+    assert series.raw("loss")[1].max() == 50.0
+    assert series.curve("smooth").max() < 5
+
+
+def test_the_smoothed_loss_starts_at_the_first_loss() -> None:
+    series = RunSeries()
+    series.feed([step(1, 4.0)])
+    assert series.smooth == pytest.approx(4.0)
+    series.feed([step(2, 2.0)])
+    assert 2 < series.smooth < 4
+
+
+def test_a_loss_that_is_not_finite_breaks_the_curve_and_is_noted() -> None:
+    series = RunSeries()
+    series.feed([step(1), {**step(2, None), "diverged": True}])
+    assert math.isnan(series.curve("loss")[-1])
+    assert series.diverged_at == 2
+
+
+def test_speed_is_that_of_the_last_half_minute_and_the_time_left_counts_validation() -> None:
+    series = RunSeries()
+    records = []
+    for number in range(1, 101):
+        records.append(step(number))
+        if number % 10 == 0:
+            records.append(epoch(number // 10))
+    series.feed(records)
+    assert series.speed() == pytest.approx(2.0)
+    assert series.seconds_left(200) == pytest.approx(50.0, rel=0.1)
+    assert series.seconds_left(100) == 0
+
+
+def test_nothing_is_known_of_the_speed_before_two_steps() -> None:
+    series = RunSeries()
+    series.feed([step(1)])
+    assert series.speed() is None
+    assert series.seconds_left(10) is None
+
+
+def test_a_resumed_run_goes_on_from_where_it_was_resumed() -> None:
+    series = RunSeries()
+    series.feed([*map(step, range(1, 26)), epoch(1), epoch(2)])
+    series.feed([step(16), step(17)])
+    assert series.x[-1] == pytest.approx(1.7)
+    assert np.all(np.diff(series.x) > 0)
+    assert [row["epoch"] for row in series.epochs] == [1]
+
+
+def test_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
+    path, series = tmp_path / "metrics.jsonl", RunSeries()
+    reader = MetricsReader(path)
+    writer = MetricsWriter(path)
+    for number in range(1, 30):
+        writer.write(step(number))
+    writer.close()
+    series.feed(reader.poll())
+    path.unlink()
+    writer = MetricsWriter(path)
+    writer.write(step(1, 7.0))
+    writer.close()
+    series.feed(reader.poll())
+    assert series.step == 1
+    assert series.curve("loss").tolist() == [7.0]
+
+
+def test_records_of_another_kind_or_without_their_fields_are_left_out() -> None:
+    series = RunSeries()
+    series.feed([{"kind": "note"}, {"kind": "step", "step": 3}, {}, step(1)])
+    assert series.step == 1
+
+
+def test_a_model_without_latents_has_no_kl_curves() -> None:
+    series = RunSeries()
+    series.feed([step(1, kl=()), step(2, kl=())])
+    assert series.latents == 0
+    assert len(series.curve("loss")) == 2
+
+
+def test_a_long_file_is_read_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    writer = MetricsWriter(path)
+    for number in range(1, 101):
+        writer.write(step(number))
+    writer.close()
+    reader, sizes = MetricsReader(path), []
+    while records := reader.poll(limit=1000):
+        sizes.append(len(records))
+    assert sum(sizes) == 100
+    assert max(sizes) <= 10

@@ -1,0 +1,57 @@
+"""Analyses that misbehave in one way each; the worker's tests put this file into a plugin folder."""
+
+import os
+import sys
+import time
+
+from spivae.api import Analysis, Figure, Result, hookimpl
+
+
+class _Misbehaving(Analysis):
+    def compute(self, context):
+        return Result(scalars={"trajectories": len(context.dataset)})
+
+    def figure(self, result):
+        return Figure(panels=(), title=self.title)
+
+
+class Noisy(_Misbehaving):
+    name = title = "noisy"
+
+    def compute(self, context):
+        print("garbage from print")
+        sys.stdout.write("\x00\x00\x00\x01garbage from stdout")
+        os.write(1, b"\xff\xff\xff\xffgarbage from the descriptor")
+        os.system("echo garbage from a child")
+        assert sys.stdin.read() == ""
+        return super().compute(context)
+
+
+class Slow(_Misbehaving):
+    name = title = "slow"
+
+    def compute(self, context):
+        time.sleep(0.5)
+        return super().compute(context)
+
+
+class Broken(_Misbehaving):
+    name = title = "broken"
+
+    def compute(self, context):
+        raise ZeroDivisionError("a mistake of its author's")
+
+
+class Deadly(_Misbehaving):
+    name = title = "deadly"
+
+    def compute(self, context):
+        sys.stderr.write("the last words of a process\n")
+        sys.stderr.flush()
+        os._exit(3)
+
+
+@hookimpl
+def register_analyses(register):
+    for analysis in (Noisy(), Slow(), Broken(), Deadly()):
+        register(analysis)
