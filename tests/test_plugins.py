@@ -55,7 +55,7 @@ def test_a_drop_in_file_is_a_plugin(tmp_path: Path) -> None:
     ("source", "error"),
     [
         ("import a_module_that_is_not_there", "ModuleNotFoundError"),
-        ("this is not Python", "SyntaxError"),
+        ("def broken(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit"),
         (GOOD.replace("register_processes", "register_proceses"), "did you mean 'register_processes'?"),
         (GOOD.replace("register(Walk())", "register(Walk)"), "takes an instance of Process"),

@@ -116,7 +116,7 @@ def _checked_entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.Z
     total = 0
     for entry in archive.infolist():
         name = entry.filename
-        if False:
+        if name in entries:
             raise SpivaeError(f"refused: the zip holds {name[:100]!r} twice")
         if name.startswith("/") or "\\" in name or ".." in name.split("/"):
             raise SpivaeError(f"refused: the zip holds an entry outside its folder, {name[:100]!r}")

@@ -29,15 +29,20 @@ def decimate(x: Array, y: Array, columns: int) -> Index:
     starts = np.flatnonzero(np.concatenate(([True], np.diff(column) != 0)))
     lengths = np.diff(np.concatenate((starts, [count])))
     owner = np.repeat(np.arange(starts.size), lengths)
-    # Sorted by stretch, then by y: the first and last of each stretch are its extremes.
-    order = np.lexsort((y, owner))
-    lowest, highest = order[starts], order[starts + lengths - 1]
+    lowest = _first(y == np.minimum.reduceat(y, starts)[owner], owner)
+    highest = _first(y == np.maximum.reduceat(y, starts)[owner], owner)
     kept = np.unique(np.concatenate((lowest, highest)))
     limit = 8 * columns
     if kept.size > limit:
         spread = kept[np.linspace(0, kept.size - 1, limit).round().astype(np.int64)]
         kept = np.unique(np.concatenate((spread, [int(np.argmin(y)), int(np.argmax(y))])))
     return kept
+
+
+def _first(wanted: npt.NDArray[np.bool_], owner: Index) -> Index:
+    """The first wanted index of each stretch."""
+    indices = np.flatnonzero(wanted)
+    return indices[np.concatenate(([True], np.diff(owner[indices]) != 0))]
 
 
 def clip_segments(x: Array, y: Array) -> list[tuple[Array, Array]]:

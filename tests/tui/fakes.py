@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+
+from spivae.analysis import Analysis, option
+from spivae.figure.look import Look
+from spivae.figure.spec import Axis, Figure, Line, Panel
+from spivae.worker.client import Done
+from spivae_tui.app import SpivaeApp
+from spivae_tui.services import Services
 
 NOW = 1_800_000_000.0
 KL = [3.981, 0.0031, 0.0028, 0.0034, 0.7123, 0.0025]
@@ -233,3 +243,102 @@ def nothing(folders: Any) -> Iterator[Entry]:
 
 
 FOLDERS = (Path("models"), Path("runs"))
+
+
+# Analyses and a worker, without a process
+
+
+@dataclasses.dataclass(frozen=True)
+class HistogramOptions:
+    """Options of every kind that controls are made for."""
+
+    bins: int = option(60, "bins of the histogram", low=2, high=500)
+    scale: str = option("linear", "scale of the counts", choices=("linear", "log"))
+    outline: bool = option(True, "draw the outline alone")
+    latent: int | None = option(None, "this latent alone", low=0)
+
+
+class Distribution(Analysis):
+    """An analysis whose figure has five panels."""
+
+    name = "distribution"
+    title = "Distribution"
+    options = HistogramOptions
+
+
+class Curve(Analysis):
+    """A second analysis."""
+
+    name = "curve"
+    title = "Curve"
+
+
+def figure(panels: int = 5) -> Figure:
+    """Panels with a parabola each."""
+    x = np.linspace(-1, 1, 50)
+    return Figure(
+        title="Distribution",
+        panels=tuple(
+            Panel(title=f"Panel {k + 1}", marks=(Line(x=x, y=k * x**2),), x=Axis(label="x"), y=Axis(label="y"))
+            for k in range(panels)
+        ),
+    )
+
+
+class FakePlugins:
+    """Plugins that registered two analyses."""
+
+    analyses = {"distribution": Distribution(), "curve": Curve()}  # noqa: RUF012
+
+
+class FakeWorker:
+    """Keeps what it is asked; `answer` lets a job end, or progress, when the test wants it."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, dict[str, Any], Callable[[Any], None]]] = []
+        self.cancelled: list[int] = []
+        self.closed = False
+
+    def submit(self, op: str, payload: dict[str, Any], on_event: Callable[[Any], None]) -> int:
+        self.jobs.append((op, payload, on_event))
+        return len(self.jobs) - 1
+
+    def cancel(self, job: int) -> None:
+        self.cancelled.append(job)
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def analyses(self) -> list[dict[str, Any]]:
+        """Payloads of the analyses that were asked for."""
+        return [payload for op, payload, _ in self.jobs if op == "analyze"]
+
+    def answer(self, event: Any) -> None:
+        """Say something about the last job, from a thread as the real one does."""
+        thread = threading.Thread(target=self.jobs[-1][2], args=(event,))
+        thread.start()
+        thread.join()
+
+    def done(self, panels: int = 5) -> None:
+        self.answer(Done(figure(panels), {"nll": -2.3264, "surviving": [0, 4]}, 0.5))
+
+
+def services(**changes: Any) -> Services:
+    """A library of fakes."""
+    fakes: dict[str, Any] = {
+        "scan": scan,
+        "read_header": checkpoint,
+        "plugins": FakePlugins,
+        "worker": FakeWorker,
+        "now": lambda: NOW,
+        **changes,
+    }
+    return Services(**fakes)
+
+
+def app(**changes: Any) -> SpivaeApp:
+    """The app on a library of fakes."""
+    theme = changes.pop("theme", "spivae-dark")
+    look = Look(glyphs="braille", colors="truecolor", dark=True)
+    return SpivaeApp(FOLDERS, theme=theme, look=look, services=services(**changes))
