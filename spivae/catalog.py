@@ -85,7 +85,7 @@ def scan(folders: Iterable[Path | str], foreign: Foreign | None = None) -> Itera
     comes as an entry with an error; what several folders or links lead to comes once. A default folder
     that does not exist (yet) is passed over. `foreign` reads checkpoints of formats that plugins know.
     """
-    walk = _Walk(foreign)
+    walk = _Walk(None)
     optional: set[str] | None = None
     for folder in folders:
         root = os.fspath(folder)

@@ -126,7 +126,7 @@ def _spans(header: dict[str, Any], room: int) -> dict[str, tuple[TensorInfo, tup
         if offsets[0] != end:
             raise SpivaeError(f"damaged header: tensor {name!r} overlaps another or leaves a gap")
         end = offsets[1]
-    if False:
+    if end != room:
         raise SpivaeError(f"damaged or cut short: its tensors need {end:,} bytes, the file has {room:,}")
     return spans
 

@@ -52,7 +52,10 @@ class AnalyzeCommand(click.Command):
 def _named(params: Sequence[click.Parameter], args: Sequence[str], plugins: Plugins) -> list[Analysis]:
     """The analyses that the arguments name, before it is known which options there are."""
     with_value = {
-        flag for param in params if isinstance(param, click.Option) and not param.is_flag for flag in param.opts
+        flag
+        for param in params
+        if isinstance(param, click.Option) and not param.is_flag
+        for flag in param.opts
     }
     words, skip = [], False
     for word in args:
@@ -88,8 +91,15 @@ def _data_options(function: Any) -> Any:
 @click.option(
     "--opt", multiple=True, metavar="K=V", help="An option of the analyses; with one NAME, also as a flag."
 )
-@click.option("--width", type=click.IntRange(20, 1000), help="Cells across  [default: the terminal's]")
-@click.option("--height", type=click.IntRange(8, 1000), help="Rows of a page  [default: what all panels need]")
+@click.option(
+    "--width", type=click.IntRange(20, 1000), metavar="N", help="Cells across  [default: the terminal's]"
+)
+@click.option(
+    "--height",
+    type=click.IntRange(8, 1000),
+    metavar="N",
+    help="Rows of a page  [default: what all panels need]",
+)
 @click.option("--glyphs", type=click.Choice(["braille", "block", "ascii"]), help="What to draw with.")
 @common_options()
 @click.pass_context

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from spivae.plugins import Plugins
 
     Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # not generic before click 8.4
 
 # those of spivae_tui.themes, which would have to import Textual to be asked
 THEMES = ("spivae-dark", "spivae-light", "ansi-dark", "ansi-light")
@@ -41,7 +44,7 @@ def _json_anywhere(ctx: click.Context, param: click.Parameter, value: bool) -> b
 
 
 def common_options(*, hidden: bool = True, json: bool = True) -> Callable[[Decorated], Decorated]:
-    """--json (passed on as `as_json`), --debug and --plugins-dir; the last two show in `spivae --help` alone."""
+    """--json (passed on as `as_json`), --debug and --plugins-dir; only `spivae --help` shows the last two."""
 
     def decorate(function: Decorated) -> Decorated:
         found = click.option(
@@ -81,7 +84,7 @@ def plugins() -> Plugins:
     return found
 
 
-class CheckpointType(click.ParamType):
+class CheckpointType(ParamType):
     """A checkpoint's path (with or without suffix), a run, or a shipped model's name, as the file's path."""
 
     name = "checkpoint"
@@ -103,7 +106,7 @@ class CheckpointType(click.ParamType):
         return [*names, CompletionItem(incomplete, type="file")]
 
 
-class ProcessType(click.ParamType):
+class ProcessType(ParamType):
     """The name of a process, which a plugin provides."""
 
     name = "process"

@@ -14,8 +14,8 @@ from spivae.cli.table import pairs
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
-    from spivae.dataset import Grid
-    from spivae.process import Process
+    from spivae.dataset import Dataset, Grid
+    from spivae.process import Array, Process
 
 
 @click.command()
@@ -78,7 +78,9 @@ def data(
 
     from spivae.dataset import save_npz, simulate_grid
 
-    dataset = simulate_grid(found, grid, per_cell, steps, np.random.default_rng(seed))
+    with np.errstate(all="ignore"):  # what overflows is told below
+        dataset = simulate_grid(found, grid, per_cell, steps, np.random.default_rng(seed))
+    check_finite(dataset, found)
     save_npz(out, dataset)
     cells = len(grid.cells)
     if as_json:
@@ -102,6 +104,17 @@ def data(
         emit(line)
 
 
+def check_finite(dataset: Dataset, process: Process) -> None:
+    """Raise SpivaeError, with the parameters, where a process has no displacements at them."""
+    import numpy as np
+
+    bad = ~np.isfinite(dataset.displacements).all(axis=(1, 2))
+    if bad.any():
+        at = zip(process.names, dataset.theta[bad.argmax()], strict=True)
+        where = ", ".join(f"{name} = {value:g}" for name, value in at)
+        raise SpivaeError(f"process {process.name}: its displacements are not finite at {where}")
+
+
 def chosen_grid(process: Process, values: tuple[str, ...], grids: tuple[str, ...]) -> Grid:
     """The process's training grid with the axes that `--set` and `--grid` replace."""
     from spivae.dataset import Grid
@@ -113,19 +126,22 @@ def chosen_grid(process: Process, values: tuple[str, ...], grids: tuple[str, ...
         axes[name] = _spaced(name, text)
     for name in axes:
         if name not in process.names:
-            raise SpivaeError(f"{name}: process {process.name} has no such parameter; it has "
-                              f"{', '.join(process.names)}")
+            raise SpivaeError(
+                f"{name}: process {process.name} has no such parameter; it has {', '.join(process.names)}"
+            )
     return Grid({p.name: axes.get(p.name, p.grid()) for p in process.parameters})
 
 
-def _listed(name: str, text: str) -> list[float]:
+def _listed(name: str, text: str) -> Array:
+    import numpy as np
+
     found = [number(part, f"--set {name}") for part in text.split(",")]
     if len(set(found)) < len(found):
         raise SpivaeError(f"--set {name}: {text!r} names a value twice")
-    return found
+    return np.array(found)
 
 
-def _spaced(name: str, text: str) -> object:
+def _spaced(name: str, text: str) -> Array:
     import numpy as np
 
     low_text, _, rest = text.partition(":")
@@ -140,4 +156,5 @@ def _spaced(name: str, text: str) -> object:
         raise SpivaeError(f"--grid {name}: {low:g} is not below {high:g}")
     if scale == "log" and low <= 0:
         raise SpivaeError(f"--grid {name}: a log scale needs more than 0, not {low:g}")
-    return (np.geomspace if scale == "log" else np.linspace)(low, high, int(count_text))
+    space = np.geomspace if scale == "log" else np.linspace
+    return np.asarray(space(low, high, int(count_text)))

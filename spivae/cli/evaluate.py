@@ -42,9 +42,10 @@ _NULL = (
     type=click.IntRange(1),
     default=20_000,
     show_default=True,
+    metavar="N",
     help="How many; rounded up to whole cells of the training grid.",
 )
-@click.option("--seed", type=click.IntRange(0), default=12345, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=12345, show_default=True, metavar="N")
 @common_options()
 def evaluate(checkpoint: Path, process: str | None, n: int, seed: int, as_json: bool) -> None:
     """Judge a checkpoint on fresh trajectories of its training grid.
@@ -97,15 +98,18 @@ def document(found: Evaluation, checkpoint: str, process: str) -> dict[str, Any]
 
 
 def _report(found: Evaluation, checkpoint: str, process: Process, steps: int) -> None:
-    emit(paint(checkpoint, "heading") + paint(f"  {found.n:,} fresh trajectories of {process.title}", "muted"))
+    emit(
+        paint(checkpoint, "heading") + paint(f"  {found.n:,} fresh trajectories of {process.title}", "muted")
+    )
     emit()
     spread = f" ± {found.neg_elbo_se:.4f}" if found.neg_elbo_se == found.neg_elbo_se else ""
     items = [
         ("-ELBO", f"{wording.fixed(found.neg_elbo)}{spread} nats per step"),
         ("NLL", f"{wording.fixed(found.nll)} nats per step"),
-        ("KL", f"{wording.nats(found.kl)} nats, over {steps} predicted steps"),
-        ("surviving", f"{len(found.surviving)} of {len(found.kl_latents)} latents"),
     ]
+    if found.kl_latents:
+        items.append(("KL", f"{wording.nats(found.kl)} nats per trajectory, {steps} predicted steps"))
+        items.append(("surviving", f"{len(found.surviving)} of {len(found.kl_latents)} latents"))
     for line in pairs(items, indent=2):
         emit(line)
     if not found.kl_latents:

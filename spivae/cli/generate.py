@@ -82,7 +82,9 @@ def generate(
     if parameters and latents:
         raise SpivaeError("--set and --latent: give one of them")
     if not parameters and not latents and args.latents:
-        raise SpivaeError("generate from what? Give parameters by --set NAME=VALUE, or latents by --latent I=V")
+        raise SpivaeError(
+            "generate from what? Give parameters by --set NAME=VALUE, or latents by --latent I=V"
+        )
     if args.latents == 0 and (parameters or latents):
         raise SpivaeError(f"{checkpoint}: has no latents, so leave --set and --latent out")
     point = None
@@ -105,7 +107,14 @@ def generate(
     with progress_bar() as progress:
         progress(0, 1, "loading the model")
         _, model = load_checkpoint(checkpoint)
-        z = rows if point is None else encode_parameters(model, point, rows, np.random.default_rng(seed))
+        z = rows
+        if point is not None:
+            with np.errstate(all="ignore"):  # what overflows is told below
+                z = encode_parameters(model, point, rows, np.random.default_rng(seed))
+            if not np.isfinite(z).all():
+                raise SpivaeError(
+                    f"process {point.name}: makes no trajectories that a model can encode there"
+                )
         displacements = generated(
             model,
             z,
@@ -150,7 +159,7 @@ def _parameters(process: Process, texts: tuple[str, ...]) -> dict[str, float]:
     for name in texts_by_name:
         if name not in process.names:
             raise SpivaeError(
-                f"--set {name}: process {process.name} has no such parameter; it has {', '.join(process.names)}"
+                f"--set {name}: no such parameter of process {process.name}; it has {', '.join(process.names)}"
             )
     missing = [name for name in process.names if name not in texts_by_name]
     if missing:

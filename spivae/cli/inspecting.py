@@ -68,7 +68,10 @@ def report(checkpoint: Checkpoint, tensors: bool = True) -> None:
         _heading("Latents", "KL in nats, the validation's mean")
         for line in _latents(metrics["kl_latents"], metrics.get("surviving") or []):
             emit(line)
-    for title, mapping in (("Model arguments", checkpoint.model_args), ("Data arguments", checkpoint.ds_args)):
+    for title, mapping in (
+        ("Model arguments", checkpoint.model_args),
+        ("Data arguments", checkpoint.ds_args),
+    ):
         if mapping:
             _heading(title)
             _flow([(str(name), wording.short(value)) for name, value in mapping.items()])
@@ -149,7 +152,7 @@ def _latents(kl: list[float], surviving: list[int]) -> list[str]:
 
 
 def _flow(items: list[tuple[str, str]]) -> None:
-    """Names and values side by side in as many columns as there is room for; long ones on lines of their own."""
+    """Names and values side by side in as many columns as fit; long ones on lines of their own."""
     room = (width() or 100) - 2
     short = [(name, value) for name, value in items if len(value) <= 12]
     cell = max((len(name) for name, _ in short), default=0)

@@ -12,6 +12,8 @@ from spivae.errors import SpivaeError
 if TYPE_CHECKING:
     from spivae.analysis import Analysis, Option
 
+_METAVARS = {int: "N", float: "X", str: "TEXT"}
+
 
 def as_click(option: Option, prefix: str = "") -> click.Option:
     """The command's option for a declared one: `per_cell` is `--per-cell`, a bool also has `--no-...`.
@@ -24,6 +26,7 @@ def as_click(option: Option, prefix: str = "") -> click.Option:
     return click.Option(
         [f"--{flag}/--no-{flag}" if option.kind is bool else f"--{flag}", parameter_name(option, prefix)],
         type=_click_type(option),
+        metavar=None if option.choices else _METAVARS.get(option.kind),
         default=None,
         help=option.help + shown,
     )
@@ -34,7 +37,7 @@ def parameter_name(option: Option, prefix: str = "") -> str:
     return f"option_{prefix}{option.name}".replace("-", "_")
 
 
-def _click_type(option: Option) -> click.ParamType:
+def _click_type(option: Option) -> click.ParamType[Any]:
     if option.choices:
         return click.Choice(option.choices)
     if option.kind is int:
@@ -55,14 +58,16 @@ def given(options: Sequence[Option], values: Mapping[str, Any], prefix: str = ""
 
 
 def share_out(assigned: Mapping[str, str], analyses: Sequence[Analysis]) -> dict[str, dict[str, object]]:
-    """`name=value` options for each analysis that declares them. Raises SpivaeError for one that none does."""
+    """`name=value` options for each analysis that declares them. Raises SpivaeError for an unknown one."""
     from spivae.analysis import declared_options
 
     declared = {item.name: {option.name for option in declared_options(item.options)} for item in analyses}
     known = sorted(set().union(*declared.values()))
     for name in assigned:
         if name not in known:
-            raise SpivaeError(f"--opt {name}: no such option; these analyses have {', '.join(known) or 'none'}")
+            raise SpivaeError(
+                f"--opt {name}: no such option; these analyses have {', '.join(known) or 'none'}"
+            )
     return {
         analysis: {name: value for name, value in assigned.items() if name in names}
         for analysis, names in declared.items()

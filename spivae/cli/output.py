@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 # how styles of ours read in a terminal; names say what a thing is, not how it looks
 _CODES = {"heading": "1", "muted": "2", "bad": "31", "good": "32", "warn": "33", "accent": "36"}
-_ASCII = {"–": "-", "…": "~", "·": "|", "×": "x", "β": "beta", "█": "#", "→": "->"}
+_ASCII = {"–": "-", "…": "~", "·": "|", "×": "x", "±": "+-"}
+_ASCII |= dict.fromkeys("█▉▊▋▌", "#") | dict.fromkeys("▍▎▏", "")
 
 
 class Styled(NamedTuple):
@@ -46,15 +47,16 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
-def readable(text: str, stream: IO[str]) -> str:
+def readable(text: str, stream: TextIO) -> str:
     """The text in characters that the stream can write."""
-    encoding = (stream.encoding or "ascii").lower().replace("-", "").replace("_", "")
-    if encoding.startswith("utf") or text.isascii():
-        return text
-    return "".join(_ASCII.get(char, char) for char in text)
+    try:
+        text.encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return "".join(_ASCII.get(char, char) for char in text)
+    return text
 
 
-def is_terminal(stream: IO[str]) -> bool:
+def is_terminal(stream: TextIO) -> bool:
     return stream.isatty()
 
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 def predict(checkpoint: Path, data: Path, out: Path, sample: bool, seed: int, as_json: bool) -> None:
     """Latents, conditioning, predictions and losses of given trajectories.
 
-    DATA holds displacements (N, L): an .npy file, an .npz file with the key displacements, or a dataset in the
-    layout of `spivae data`, of which the first L displacements are taken. F.npz gets mu and logvar (N, Z), c
-    (N, C, L), pred (N, 3M, L - R) and nll (N, L - R); of a dataset also theta (N, p) and names.
+    DATA holds displacements (N, L): an .npy file, an .npz file with the key displacements, or a dataset in
+    the layout of `spivae data`, of which the first L displacements are taken. F.npz gets mu and logvar (N,
+    Z), c (N, C, L), pred (N, 3M, L - R) and nll (N, L - R); of a dataset also theta (N, p) and names.
 
     --json: {out, checkpoint, trajectories, steps, nll, kl, kl_latents, surviving, shapes {key: shape}}.
     """

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 )
 @click.option("--detach", is_flag=True, help="Train in the background; survives a closed terminal.")
 @run_dir_option
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads  [default: all that it may use]")
+@click.option(
+    "--threads", type=click.IntRange(1), metavar="N", help="Threads  [default: all that it may use]"
+)
 @click.option("--run", "existing", type=click.Path(path_type=Path), hidden=True)
 @common_options()
 def train(

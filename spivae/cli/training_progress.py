@@ -24,7 +24,8 @@ class Lines:
         self.before = 0.0
 
     def started(self, run: Run) -> None:
-        self.write(f"{run.path}: {wording.plural(run.info.steps, 'step')} in {run.info.epochs} epochs")
+        steps = wording.plural(run.info.steps, "step")
+        self.write(f"{run.path}: {steps} in {wording.plural(self.epochs, 'epoch')}")
 
     def step(self, record: dict[str, Any]) -> None:
         pass

@@ -44,11 +44,11 @@ def entries(panel: Panel, look: Look, diverged: bool = False) -> list[Entry]:
 def _sample(mark: Mark, style: Style, look: Look) -> str:
     if isinstance(mark, Points):
         return style.marker
-    if isinstance(mark, HLine | VLine) or (isinstance(mark, Line) and mark.dashed):
-        return ("--" if mark.dashed else "__") if look.ascii else ("╌╌" if mark.dashed else "──")
     if look.ascii:
         return style.marker * 2
-    return "──" if style.muted or style.shaded else f"─{style.marker}"
+    stroke = "╌" if isinstance(mark, HLine | VLine | Line) and mark.dashed else "─"
+    plain = style.muted or style.shaded or isinstance(mark, HLine | VLine)
+    return stroke * 2 if plain else stroke + style.marker
 
 
 def beneath(found: list[Entry], title: str, width: int, look: Look) -> list[list[Piece]]:

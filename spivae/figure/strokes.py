@@ -44,17 +44,17 @@ def styles(marks: Iterable[Mark], look: Look) -> list[Style]:
     """A style for each mark; those that name no colour take the next categorical one."""
     chosen, following = [], 0
     for mark in marks:
-        if mark.muted or (
-            isinstance(mark, HLine | VLine | Text) and mark.color is None and mark.shade is None
-        ):
-            chosen.append(Style(look.muted, "." if look.ascii else "·", muted=not isinstance(mark, Text)))
+        drawn_with = {HLine: "-", VLine: "|"}.get(type(mark)) if look.ascii else None
+        guide = isinstance(mark, HLine | VLine | Text) and mark.color is None and mark.shade is None
+        if mark.muted or guide:
+            chosen.append(Style(look.muted, drawn_with or ".", muted=not isinstance(mark, Text)))
         elif mark.color is None and mark.shade is not None:
             shade = mark.shade if np.isfinite(mark.shade) else 0.0
             chosen.append(Style(look.shade(shade), look.density(shade) if look.ascii else "•", shaded=True))
         else:
             index = following if mark.color is None else mark.color
             following += mark.color is None and not isinstance(mark, Heatmap)
-            chosen.append(Style(look.category(index), look.marker(index)))
+            chosen.append(Style(look.category(index), drawn_with or look.marker(index)))
     return chosen
 
 

@@ -149,14 +149,14 @@ def test_small_numbers_are_written_short() -> None:
 
 def test_the_summary_counts_as_training_does() -> None:
     from spivae.training.data import TrainingData
-    from spivae_plugins.sbm import SBM
+    from spivae_plugins.sbm import ScaledBrownianMotion
 
     recipe = parse({
         "process": {"grid": {"alpha": {"low": 0.5, "high": 1.5, "n": 3}, "D": {"low": 1e-3, "high": 1e-2, "n": 2}}},
         "dataset": {"steps": 40, "trajectories": 1000},
         "training": {"batch": 32, "phase": [{"epochs": 2}, {"epochs": 1}]},
     })  # fmt: skip
-    data, summary = TrainingData.prepare(recipe, SBM()), summarize(recipe)
+    data, summary = TrainingData.prepare(recipe, ScaledBrownianMotion()), summarize(recipe)
     assert summary.steps == 3 * data.steps_per_epoch
     assert summary.train == data.size
     assert summary.validation == len(data.validation)

@@ -1,0 +1,363 @@
+"""Train: a recipe as a form, checked while it is typed; the trainer is a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual import events, on, work
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Button, Input, Select, Static
+from textual.worker import Worker, WorkerState
+
+from spivae.errors import SpivaeError
+from spivae_tui.actions import bindings
+from spivae_tui.screens.base import STYLES, SpivaeScreen
+from spivae_tui.widgets.form_line import Edited, Go
+
+if TYPE_CHECKING:
+    from spivae.process import Process
+    from spivae.training.recipe import Recipe
+    from spivae_tui.recipe_form import Checked, RecipeForm
+    from spivae_tui.recipe_sources import Source
+    from spivae_tui.widgets.recipe_body import RecipeBody
+    from spivae_tui.widgets.recipe_tables import PhaseTable
+
+DEFAULTS = "(defaults)"
+
+
+class TrainScreen(SpivaeScreen):
+    """The form for a new training. The first of `recipe_paths` is what it shows at first."""
+
+    SCOPE = "train"
+    PLACE = "new training"
+    BINDINGS = bindings("train")
+    CSS_PATH = str(STYLES / "train.tcss")
+    AUTO_FOCUS = ""
+
+    def __init__(self, recipe_paths: Sequence[Path]) -> None:
+        super().__init__()
+        self.recipe_paths = list(recipe_paths)
+        self.sources: list[Source] = []
+        self.processes: Mapping[str, Process] = {}
+        self.form: RecipeForm | None = None
+        self.checked: Checked | None = None
+        self._source = DEFAULTS
+        self._starting = False
+        self._as_loaded: dict[str, str] = {}
+        self._leaving = False
+        self._replacing = ""
+
+    def compose_body(self) -> Iterable[Widget]:
+        yield Static("looking for recipes…", id="train-wait", markup=False)
+        with Horizontal(id="write-bar"):
+            yield Static("Save recipe as", id="write-label", markup=False)
+            name = Input(compact=True, id="write-name", select_on_focus=False)
+            name.cursor_blink = False
+            yield name
+        with Horizontal(id="train-foot"):
+            with Vertical(id="train-words"):
+                yield Static(id="train-summary", markup=False)
+                yield Static(id="train-help", markup=False)
+            yield Button("Start training", id="start", compact=True)
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._load)
+
+    # Recipes and processes
+
+    @work(thread=True, exclusive=True, group="recipes", exit_on_error=False)
+    def _load(self) -> None:
+        from spivae_tui import recipe_sources
+
+        services = self.spivae.services
+        processes = services.plugins().processes
+        sources = recipe_sources.find(self.recipe_paths, self.spivae.folders, Path.cwd())
+        self.app.call_from_thread(self._loaded, processes, sources)
+
+    async def _loaded(self, processes: Mapping[str, Process], sources: list[Source]) -> None:
+        self.processes, self.sources = processes, sources
+        await self._choose(str(sources[0].path) if sources else DEFAULTS)
+
+    async def _choose(self, source: str) -> None:
+        """Show the recipe of a file, or the defaults where it cannot be read."""
+        from spivae.training import recipe as recipes
+        from spivae_tui.recipe_form import RecipeForm
+
+        try:
+            recipe = recipes.Recipe() if source == DEFAULTS else recipes.load(source)
+        except SpivaeError as error:
+            self.notify(str(error), severity="error", title="This recipe has a mistake", markup=False)
+            recipe = recipes.Recipe()
+        name = recipe.process.name
+        if name not in self.processes:
+            self.notify(f"No plugin knows the process {name}.", severity="error", markup=False)
+        self._source = source
+        self.form = RecipeForm.from_recipe(recipe, self.processes.get(name))
+        self._as_loaded = dict(self.form.texts)
+        await self._show_form()
+
+    async def _show_form(self) -> None:
+        from spivae_tui.widgets.recipe_body import RecipeBody
+
+        assert self.form is not None
+        for old in self.query("#recipe-body, #train-wait"):
+            await old.remove()
+        choices = [(source.label, str(source.path)) for source in self.sources] + [(DEFAULTS, DEFAULTS)]
+        names = dict.fromkeys([*self.processes, self.form.texts["process.name"]])
+        titles = [(self._title(name), name) for name in names]
+        await self.mount(RecipeBody(self.form, titles, choices, self._source), before="#write-bar")
+        self.check()
+        self.query_one("#source", Select).focus()
+
+    def _title(self, name: str) -> str:
+        process = self.processes.get(name)
+        return f"{name}: {process.title}" if process is not None and process.title else name
+
+    @property
+    def body(self) -> RecipeBody:
+        from spivae_tui.widgets.recipe_body import RecipeBody
+
+        return self.query_one(RecipeBody)
+
+    @property
+    def phases(self) -> PhaseTable:
+        from spivae_tui.widgets.recipe_tables import PhaseTable
+
+        return self.query_one(PhaseTable)
+
+    @on(Select.Changed, "#source")
+    async def _source_chosen(self, event: Select.Changed) -> None:
+        if event.value != self._source:
+            await self._choose(str(event.value))
+
+    @on(Select.Changed, "#process")
+    async def _process_chosen(self, event: Select.Changed) -> None:
+        from spivae_tui.widgets.recipe_tables import GridTable
+
+        process = self.processes.get(str(event.value))
+        if self.form is not None and process is not None and event.value != self.form.texts["process.name"]:
+            self.form.choose_process(process)
+            await self.query_one(GridTable).recompose()
+            self.check()
+
+    # Checking
+
+    def on_edited(self, event: Edited) -> None:
+        if self.form is not None and self.form.texts.get(event.path) not in (None, event.text):
+            self.form.texts[event.path] = event.text
+            self.check()
+
+    def check(self) -> None:
+        """Check the form and say what it amounts to, or what is wrong where."""
+        from spivae_tui.recipe_form import summarize
+
+        assert self.form is not None
+        self._leaving = False
+        before, self.checked = self.checked, self.form.check()
+        self.body.show_errors(dict(self.checked.errors))
+        summary = self.query_one("#train-summary", Static)
+        if self.checked.recipe is not None:
+            amounts = summarize(self.checked.recipe)
+            self.phases.show_units(amounts.predicted)
+            self._say(summary, " · ".join(amounts.words()), bad=False)
+        elif self.checked.first is not None:
+            path, reason = self.checked.first
+            self.phases.show_units(self.phases.units)
+            self._say(summary, f"{path}: {reason}" if path else reason, bad=True)
+        self.query_one("#start", Button).disabled = self.checked.recipe is None or self._starting
+        if before is None or (before.recipe is None) != (self.checked.recipe is None):
+            self.refresh_bindings()
+
+    def _say(self, line: Static, words: str, bad: bool = False) -> None:
+        line.set_class(bad, "-bad")
+        if str(line.content) != words:
+            line.update(words)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        helps = {
+            "source": "a recipe to start from; choosing one fills in the whole form",
+            "process": "whose trajectories the model learns; each process comes with its own grid",
+            "add-phase": "a phase more, as the last one; its cycle starts from the weights of the one before",
+            "start": "the trainer is a process of its own: it goes on when spivae is left",
+        }
+        words = getattr(event.widget, "help", "") or helps.get(event.widget.id or "", "")
+        self._say(self.query_one("#train-help", Static), words)
+        self.refresh_bindings()
+
+    # Moving
+
+    def on_go(self, event: Go) -> None:
+        """To the nearest control above or below, in the same column of the form."""
+        here = event.sender_widget.region
+        best: tuple[int, int, Widget] | None = None
+        for widget in self.query(".control, #add-phase, #start").results(Widget):
+            region = widget.region
+            rows = (region.y - here.y) * event.by
+            if not widget.focusable or rows <= 0 or not region.area:
+                continue
+            overlap = min(here.right, region.right) - max(here.x, region.x)
+            if overlap > 0 or isinstance(widget, Button):
+                candidate = (rows, abs(region.x - here.x), widget)
+                if best is None or candidate[:2] < best[:2]:
+                    best = candidate
+        if best is not None:
+            best[2].focus()
+
+    @property
+    def _typing(self) -> bool:
+        return isinstance(self.focused, Input)
+
+    def _phase_here(self) -> int:
+        """The phase that the cursor is in, or the last one."""
+        path = getattr(self.focused, "path", "")
+        if path.startswith("training.phase."):
+            return int(path.split(".")[2])
+        return self.form.phases - 1 if self.form is not None else 0
+
+    # Actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "leave_field":
+            return self._typing
+        if action == "back":
+            return not self._typing
+        if self.form is None:
+            return None
+        if action == "start":
+            return True if not self._starting else None
+        if action == "write":
+            return True if self.checked is not None and self.checked.recipe is not None else None
+        if action == "remove_phase":
+            return True if self.form.phases > 1 else None
+        return True
+
+    async def action_add_phase(self) -> None:
+        if self.form is not None:
+            at = self.form.add_phase(self._phase_here())
+            await self._phases_changed(at)
+
+    async def action_remove_phase(self) -> None:
+        await self._remove_phase(self._phase_here())
+
+    async def _remove_phase(self, index: int) -> None:
+        if self.form is not None and self.form.phases > 1:
+            await self._phases_changed(self.form.remove_phase(index))
+
+    async def _phases_changed(self, focus: int) -> None:
+        await self.phases.recompose()
+        self.check()
+        control = self.body.control(f"training.phase.{focus}.epochs")
+        if control is not None:
+            control.focus()
+        self.refresh_bindings()
+
+    @on(Button.Pressed, "#add-phase")
+    async def _add_pressed(self) -> None:
+        if self.form is not None:
+            await self._phases_changed(self.form.add_phase(self.form.phases - 1))
+
+    async def on_phase_table_remove_wanted(self, event: PhaseTable.RemoveWanted) -> None:
+        await self._remove_phase(event.index)
+
+    @on(Button.Pressed, "#start")
+    def action_start(self) -> None:
+        if self.checked is None or self._starting:
+            return
+        if self.checked.recipe is None:
+            self._go_to_error()
+            return
+        self._starting = True
+        button = self.query_one("#start", Button)
+        button.label, button.disabled = "Starting…", True
+        self._launch(self.checked.recipe)
+
+    def _go_to_error(self) -> None:
+        assert self.checked is not None
+        path, reason = self.checked.first or ("", "")
+        control = self.body.control(path)
+        if control is not None:
+            control.focus()
+        self.notify(f"{path}: {reason}" if path else reason, severity="error", title="Not yet", markup=False)
+
+    @work(thread=True, exclusive=True, group="launch", exit_on_error=False)
+    def _launch(self, recipe: Recipe) -> str:
+        return str(self.spivae.services.launch(recipe).path)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        group, state = event.worker.group, event.state
+        if state is WorkerState.ERROR:
+            error = event.worker.error
+            words = str(error) if isinstance(error, SpivaeError) else f"{type(error).__name__}: {error}"
+            self.notify(words, severity="error", title=f"The {group} failed", markup=False)
+        if group == "launch" and state in (WorkerState.ERROR, WorkerState.SUCCESS):
+            self._starting = False
+            if state is WorkerState.SUCCESS and event.worker.result is not None:
+                from spivae_tui.screens.live import LiveRunScreen
+
+                self.app.switch_screen(LiveRunScreen(str(event.worker.result)))
+                return
+            button = self.query_one("#start", Button)
+            button.label, button.disabled = "Start training", False
+            self.refresh_bindings()
+
+    # Saving the recipe
+
+    def action_write(self) -> None:
+        if self.checked is None or self.checked.recipe is None:
+            self._go_to_error()
+            return
+        name = self.query_one("#write-name", Input)
+        if not name.value:
+            name.value = f"{self.checked.recipe.process.name}.toml"
+        self._replacing = ""
+        self.query_one("#write-bar").add_class("-open")
+        name.focus()
+        self._say(self.query_one("#train-help", Static), "⏎ writes the file, esc goes back to the form")
+
+    @on(Input.Submitted, "#write-name")
+    def _write_to(self, event: Input.Submitted) -> None:
+        from spivae.training.recipe import to_toml
+
+        if self.checked is None or self.checked.recipe is None or not event.value.strip():
+            return
+        path = Path(event.value.strip()).expanduser()
+        if path.suffix != ".toml":
+            path = path.with_name(f"{path.name}.toml")
+        if path.exists() and self._replacing != str(path):
+            self._replacing = str(path)
+            self._say(self.query_one("#train-help", Static), f"{path} is there already; ⏎ again replaces it", bad=True)
+            return
+        try:
+            self.spivae.services.write_text(path, to_toml(self.checked.recipe))
+        except SpivaeError as error:
+            self.notify(str(error), severity="error", title="Not saved", markup=False)
+            return
+        self._as_loaded = dict(self.form.texts) if self.form is not None else {}
+        self._close_write_bar()
+        self.notify(f"{path}\nspivae train {path} trains it too.", title="Recipe saved", markup=False)
+
+    def _close_write_bar(self) -> None:
+        self.query_one("#write-bar").remove_class("-open")
+        self._say(self.query_one("#train-help", Static), "")
+        self.query_one("#source", Select).focus()
+
+    def action_leave_field(self) -> None:
+        if self.query_one("#write-bar").has_class("-open"):
+            self._close_write_bar()
+        else:
+            self.set_focus(None)
+            self._say(self.query_one("#train-help", Static), "Tab goes back to the fields.")
+            self.refresh_bindings()
+
+    def action_back(self) -> None:
+        edited = self.form is not None and self.form.texts != self._as_loaded
+        if edited and not self._leaving:
+            self._leaving = True
+            self.notify("esc again leaves and forgets the changes; F3 saves them.", severity="warning", timeout=3)
+            return
+        self.app.pop_screen()
+
+

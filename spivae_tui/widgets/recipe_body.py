@@ -1,0 +1,83 @@
+"""All fields of a recipe in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Select, Static
+
+from spivae_tui.recipe_form import DATA, MODEL, PROCESS, TRAINING, FormField, RecipeForm
+from spivae_tui.widgets.form_line import Choice, FormLine, Typed
+from spivae_tui.widgets.recipe_tables import GridTable, PhaseTable
+
+
+def field_line(spec: FormField, text: str) -> FormLine:
+    """The line of one field."""
+    name = spec.path.rpartition(".")[2]
+    help = spec.help if spec.help.startswith(name) else f"{name}: {spec.help}"
+    control: Widget
+    if spec.kind == "bool":
+        control = Choice(spec.path, text, help, ("yes", "no"))
+    else:
+        control = Typed(spec.path, text, help)
+    return FormLine(spec.label, [control], classes="field")
+
+
+class RecipeBody(Horizontal):
+    """On the left the process, the phases and how to train; on the right the data and the network."""
+
+    def __init__(
+        self, form: RecipeForm, processes: Sequence[tuple[str, str]], sources: Sequence[tuple[str, str]], source: str
+    ) -> None:
+        super().__init__(id="recipe-body")
+        self.form, self.processes, self.sources, self.source = form, processes, sources, source
+
+    def compose(self) -> ComposeResult:
+        form = self.form
+        with VerticalScroll(id="recipe-left", can_focus=False):
+            with Horizontal(classes="line-cells"):
+                yield Static("Recipe", classes="line-label section")
+                yield Select(
+                    self.sources, value=self.source, allow_blank=False, compact=True, id="source", classes="control"
+                )
+            with Horizontal(classes="line-cells"):
+                yield Static("Process", classes="line-label section")
+                yield Select(
+                    self.processes,
+                    value=form.texts[PROCESS.path],
+                    allow_blank=False,
+                    compact=True,
+                    id="process",
+                    classes="control",
+                )
+            yield GridTable(form, id="grid")
+            yield PhaseTable(form, id="phases")
+            with Vertical(classes="section-box"):
+                yield Static("Training", classes="section")
+                yield from self._lines(TRAINING)
+        with VerticalScroll(id="recipe-right", can_focus=False):
+            with Vertical(classes="section-box", id="recipe-data"):
+                yield Static("Data", classes="section")
+                yield from self._lines(DATA)
+            with Vertical(classes="section-box", id="recipe-model"):
+                yield Static("Model", classes="section")
+                yield from self._lines(MODEL)
+
+    def _lines(self, specs: Iterable[FormField]) -> Iterable[FormLine]:
+        return (field_line(spec, self.form.texts[spec.path]) for spec in specs)
+
+    def show_errors(self, errors: dict[str, str]) -> None:
+        """Say at each field what is wrong with it."""
+        for line in self.query(FormLine):
+            line.show_errors(errors)
+
+    def control(self, path: str) -> Typed | Choice | None:
+        """The control of a field."""
+        for line in self.query(FormLine):
+            for control in line.controls:
+                if control.path == path:
+                    return control
+        return None
