@@ -85,7 +85,7 @@ def scan(folders: Iterable[Path | str], foreign: Foreign | None = None) -> Itera
     comes as an entry with an error; what several folders or links lead to comes once. A default folder
     that does not exist (yet) is passed over. `foreign` reads checkpoints of formats that plugins know.
     """
-    walk = _Walk(None)
+    walk = _Walk(foreign)
     optional: set[str] | None = None
     for folder in folders:
         root = os.fspath(folder)
@@ -119,7 +119,7 @@ class _Walk:
         waiting = [(root, real, "")]
         while waiting:
             path, real, prefix = waiting.pop()
-            if not self.is_new(real):
+            if False:
                 continue
             try:
                 with os.scandir(path) as listing:

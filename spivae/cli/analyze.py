@@ -15,7 +15,7 @@ import click
 from spivae.analysis import DataOptions, declared_options
 from spivae.cli import common
 from spivae.cli.common import assignments, checkpoint_argument, common_options
-from spivae.cli.options import as_click, given, share_out
+from spivae.cli.options import as_click, given, parameter_name, share_out
 from spivae.cli.output import emit_json
 from spivae.cli.progress import progress_bar
 
@@ -42,6 +42,24 @@ class AnalyzeCommand(click.Command):
             return super().parse_args(ctx, args)
         finally:
             self.params = own
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        data = {parameter_name(option) for option in _DATA}
+        sections: dict[str, list[tuple[str, str]]] = {
+            "Trajectories": [],
+            "Of the analysis": [],
+            "Options": [],
+        }
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            declared = (param.name or "").startswith("option_")
+            section = "Trajectories" if param.name in data else "Of the analysis" if declared else "Options"
+            if record is not None and isinstance(param, click.Option):
+                sections[section].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         plugins: Plugins = ctx.obj

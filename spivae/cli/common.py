@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Decorated = TypeVar("Decorated", bound=Callable[..., Any])
     ParamType = click.ParamType[Any]
 else:
-    ParamType = click.ParamType  # not generic before click 8.4
+    ParamType = click.ParamType  # not generic in every click that will do
 
 # those of spivae_tui.themes, which would have to import Textual to be asked
 THEMES = ("spivae-dark", "spivae-light", "ansi-dark", "ansi-light")

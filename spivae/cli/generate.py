@@ -159,7 +159,7 @@ def _parameters(process: Process, texts: tuple[str, ...]) -> dict[str, float]:
     for name in texts_by_name:
         if name not in process.names:
             raise SpivaeError(
-                f"--set {name}: no such parameter of process {process.name}; it has {', '.join(process.names)}"
+                f"--set {name}: no parameter of process {process.name}; it has {', '.join(process.names)}"
             )
     missing = [name for name in process.names if name not in texts_by_name]
     if missing:

@@ -83,7 +83,7 @@ def arrange(panel: Panel, width: int, height: int, look: Look, diverged: bool) -
     if narrow_bar and frame.heatmap is not None and frame.bar_scale is not None:
         lines.insert(0, legend.beneath_heatmap(frame.heatmap, frame.bar_scale, look))
 
-    frame.foot = _foot(lines, x_label, width, room)
+    frame.foot = _foot(lines, x_label, width, room, look.ellipsis)
     frame.rows = max(room - len(frame.foot), 1)
     frame.top = head_rows
 
@@ -101,7 +101,9 @@ def arrange(panel: Panel, width: int, height: int, look: Look, diverged: bool) -
     return frame
 
 
-def _foot(lines: list[list[Piece]], x_label: str, width: int, room: int) -> list[tuple[list[Piece], str]]:
+def _foot(
+    lines: list[list[Piece]], x_label: str, width: int, room: int, ellipsis: str
+) -> list[tuple[list[Piece], str]]:
     """The rows under the tick labels, each a line of the legend and what stands at its right end.
 
     Legend and x label share the last row where they fit; where rows are short, the legend is cut.
@@ -110,12 +112,16 @@ def _foot(lines: list[list[Piece]], x_label: str, width: int, room: int) -> list
     if not lines or most == 0:
         return [([], x_label)] if x_label and most else []
     free = width - len(x_label) - 2
-    if x_label and legend.length(lines[-1]) > free and (most > 1 or free < 12):
-        # No room beside the legend: a row of its own, or none.
-        last: tuple[list[Piece], str] = ([], x_label) if most > 1 else (lines[0], "")
-        return [*((line, "") for line in lines[: most - 1]), last]
-    lines = lines[:most]
-    return [*((line, "") for line in lines[:-1]), (lines[-1], x_label)]
+    apart = bool(x_label) and legend.length(lines[-1]) > free and (most > 1 or free < 12)
+    if apart and most == 1:
+        apart, x_label = False, ""
+    fitting = most - apart
+    shown = [(line, "") for line in lines[:fitting]]
+    if len(lines) > fitting:
+        shown[-1] = ([*lines[fitting - 1], (f" {ellipsis}", None)], "")
+    if apart:
+        return [*shown, ([], x_label)]
+    return [*shown[:-1], (shown[-1][0], x_label)]
 
 
 def _y_ticks(frame: Frame, look: Look) -> Ticks:

@@ -67,6 +67,11 @@ class BrowseScreen(SpivaeScreen):
         return self.query_one("#entries", EntryList)
 
     @property
+    def busy(self) -> bool:
+        """Whether the folders are being looked through."""
+        return self._scanning or not self._scanned_once
+
+    @property
     def selected(self) -> Entry | None:
         """The entry under the cursor."""
         entry: Entry | None = self.entries.row

@@ -41,7 +41,7 @@ Loss  NLL (nats)
   0        1         2        3        4
   ** train  ++ valid  -- floor     epoch
 """
-    rows = drawn(LOSS, 40, 11).splitlines()
+    rows = drawn(LOSS).splitlines()
     assert rows == expected.strip("\n").splitlines()
 
 
@@ -94,7 +94,7 @@ def test_a_curve_that_diverges_is_marked_where_it_did() -> None:
 def test_a_curve_breaks_where_a_value_is_missing() -> None:
     rows = text(draw_panel(Panel(marks=(line([1, 1, np.nan, 1, 1], muted=True),)), 40, 12, ASCII))
     row = next(row for row in rows if ".." in row)
-    assert ".          ." in row
+    assert row.endswith("+.........                 .........")
 
 
 def test_a_histogram_is_an_outline_on_the_axis() -> None:
@@ -148,7 +148,9 @@ def test_a_long_family_of_curves_has_a_gradient_for_a_legend() -> None:
 
 def test_a_legend_that_cannot_fit_is_cut_with_an_ellipsis() -> None:
     many = tuple(line([k], label=f"a rather long label {k}") for k in range(6))
-    assert drawn(Panel(marks=many, x=Axis(label="t")), 40, 9).splitlines()[-1].endswith("~  t")
+    rows = drawn(Panel(marks=many, x=Axis(label="t")), 40, 9).splitlines()
+    assert rows[-2].strip() == "** a rather long label 0 ~"
+    assert rows[-1].strip() == "t"
 
 
 def test_words_and_guides_are_drawn_where_they_belong() -> None:
@@ -156,8 +158,7 @@ def test_words_and_guides_are_drawn_where_they_belong() -> None:
     marks = (VLine(x=5.0), Text(x=5.0, y=5.0, text="true β"), Points(x=np.array([0.0]), y=np.array([0.0])))
     rows = drawn(Panel(marks=marks, x=axis, y=axis)).splitlines()
     assert any("true beta" in row for row in rows)
-    column = rows[0].index("|", 4)
-    assert 20 <= column <= 24
+    assert [row[22] for row in rows[:4]] == [" ", "|", " ", "|"]
 
 
 def test_few_points_are_markers_and_many_are_dots() -> None:

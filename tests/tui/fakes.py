@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+from textual.pilot import Pilot
 
 from spivae.analysis import Analysis, option
 from spivae.figure.look import Look
@@ -245,6 +247,14 @@ def nothing(folders: Any) -> Iterator[Entry]:
 FOLDERS = (Path("models"), Path("runs"))
 
 
+async def until(pilot: Pilot[Any], true: Callable[[], object], seconds: float = 10) -> None:
+    """Let the app work until something is true; fail after some seconds."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        await pilot.pause(0.02)
+
+
 # Analyses and a worker, without a process
 
 
@@ -279,7 +289,9 @@ def figure(panels: int = 5) -> Figure:
     return Figure(
         title="Distribution",
         panels=tuple(
-            Panel(title=f"Panel {k + 1}", marks=(Line(x=x, y=k * x**2),), x=Axis(label="x"), y=Axis(label="y"))
+            Panel(
+                title=f"Panel {k + 1}", marks=(Line(x=x, y=k * x**2),), x=Axis(label="x"), y=Axis(label="y")
+            )
             for k in range(panels)
         ),
     )

@@ -35,7 +35,9 @@ def test_any_column_sorts_and_what_has_no_value_stands_last(listing: Listing, co
         listing.reverse()
 
 
-@pytest.mark.parametrize(("text", "count"), [("SBM", 5), ("fbm", 2), ("running", 1), ("broken", 1), ("zz", 0)])
+@pytest.mark.parametrize(
+    ("text", "count"), [("SBM", 5), ("fbm", 2), ("running", 1), ("broken", 1), ("zz", 0)]
+)
 def test_a_filter_looks_at_name_process_kind_and_state(listing: Listing, text: str, count: int) -> None:
     listing.set_filter(text)
     assert len(listing.visible) == count

@@ -144,7 +144,14 @@ def test_whatever_is_typed_is_read_or_refused_with_a_reason(typed: str) -> None:
 
 
 def test_small_numbers_are_written_short() -> None:
-    assert [written(value) for value in (1e-3, 4e-3, 0.2, 1.0, 1e-5, 0.05)] == ["1e-3", "4e-3", "0.2", "1", "1e-5", "0.05"]
+    assert [written(value) for value in (1e-3, 4e-3, 0.2, 1.0, 1e-5, 0.05)] == [
+        "1e-3",
+        "4e-3",
+        "0.2",
+        "1",
+        "1e-5",
+        "0.05",
+    ]
 
 
 def test_the_summary_counts_as_training_does() -> None:

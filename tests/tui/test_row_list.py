@@ -65,7 +65,8 @@ async def test_ten_thousand_rows_are_drawn_as_fast_as_a_hundred() -> None:
 async def test_moving_the_cursor_redraws_two_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     app = fakes.app()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.4)
+        await fakes.until(pilot, lambda: not app.screen.busy)
+        await pilot.pause(0.2)
         rows, drawn = app.screen.entries, []
         line = rows.render_line
         monkeypatch.setattr(rows, "render_line", lambda y: drawn.append(y) or line(y))
@@ -77,7 +78,8 @@ async def test_moving_the_cursor_redraws_two_lines(monkeypatch: pytest.MonkeyPat
 async def test_redraw_touches_no_line_that_looks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     app = fakes.app()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.4)
+        await fakes.until(pilot, lambda: not app.screen.busy)
+        await pilot.pause(0.2)
         rows, asked = app.screen.entries, []
         monkeypatch.setattr(rows, "refresh", lambda *regions, **_: asked.extend(regions))
         rows.redraw()

@@ -10,7 +10,15 @@ from spivae_tui import describe, text
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0.005, "5e-3"), (1 / 367, "2.72e-3"), (0.0, "0"), (0.04, "4e-2"), (None, "–"), (float("nan"), "–"), (1.0, "1e0")],
+    [
+        (0.005, "5e-3"),
+        (1 / 367, "2.72e-3"),
+        (0.0, "0"),
+        (0.04, "4e-2"),
+        (None, "–"),
+        (float("nan"), "–"),
+        (1.0, "1e0"),
+    ],
 )
 def test_beta_is_a_short_power_of_ten(value: float | None, written: str) -> None:
     assert text.scientific(value) == written
@@ -25,7 +33,9 @@ def test_ages_are_in_one_unit(seconds: float, written: str) -> None:
     assert text.age(seconds) == written
 
 
-@pytest.mark.parametrize(("count", "written"), [(0, "0 B"), (999, "999 B"), (1_071_404, "1.1 MB"), (524_288, "524 kB")])
+@pytest.mark.parametrize(
+    ("count", "written"), [(0, "0 B"), (999, "999 B"), (1_071_404, "1.1 MB"), (524_288, "524 kB")]
+)
 def test_sizes_are_decimal(count: int, written: str) -> None:
     assert text.size(count) == written
 
