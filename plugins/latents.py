@@ -48,7 +48,7 @@ class Latents(Analysis):
         mu, logvar, kl = context.predictions.mu, context.predictions.logvar, context.predictions.kl
         count = mu.shape[1]
         if count == 0:
-            return Result(scalars={"latents": 0, "surviving": [], "kl": []})
+            return Result(scalars={"surviving": [], "kl": []})
         if context.options.latent is not None and context.options.latent >= count:
             raise SpivaeError(f"option latent: this model has latents 0..{count - 1}")
         process, theta = context.process, context.dataset.theta
@@ -66,45 +66,47 @@ class Latents(Analysis):
                 "sigma2_counts": sigma2_counts,
                 "mu": mu[drawn],
                 "parameters": theta[drawn],
+                "parameter_labels": np.array([parameter.label for parameter in process.parameters]),
+                "parameter_units": np.array([parameter.unit for parameter in process.parameters]),
+                "parameter_scales": np.array([parameter.scale for parameter in process.parameters]),
                 "combinations": np.reshape(list(combinations.values()), (-1, len(drawn))).T,
+                "combination_labels": np.array(list(combinations), dtype=str),
+                "shown": np.arange(count)
+                if context.options.latent is None
+                else np.array([context.options.latent]),
             },
             scalars={
-                "latents": count,
                 "surviving": surviving(kl),
                 "kl": kl.tolist(),
                 "var_mu": var_mu.tolist(),
                 "mean_logvar": mean_logvar.tolist(),
-                "shown": list(range(count)) if context.options.latent is None else [context.options.latent],
-                "parameters": [parameter.label for parameter in process.parameters],
-                "units": [parameter.unit for parameter in process.parameters],
-                "scales": [parameter.scale for parameter in process.parameters],
-                "combinations": list(combinations),
             },
         )
 
     def figure(self, result):
-        found = result.scalars
-        if not found["latents"]:
+        if not result.scalars["kl"]:
             return Figure(
                 panels=(), title=self.title, caption="This model has no latents: it is a WaveNet alone."
             )
-        mu = Axis(label="μ")
-        axes = [
-            Axis(label=label, unit=unit, scale=scale)
-            for label, unit, scale in zip(found["parameters"], found["units"], found["scales"], strict=True)
-        ]
-        columns = [*result.arrays["parameters"].T, *result.arrays["combinations"].T]
-        axes += [Axis(label=name) for name in found["combinations"]]
         panels = [
-            Panel(title=f"μ against {axis.label}", x=axis, y=mu, marks=scatter(result, column))
-            for axis, column in zip(axes, columns, strict=True)
+            Panel(title=f"μ against {axis.label}", x=axis, y=Axis(label="μ"), marks=scatter(result, column))
+            for axis, column in abscissas(result.arrays)
         ]
         return Figure(
             panels=(*distributions(result), *measures(result), *panels),
             title=self.title,
-            caption=caption(found),
+            caption=caption(result.scalars["surviving"]),
             columns=4,
         )
+
+
+def abscissas(arrays):
+    """What mu is drawn against: for each parameter and combination an axis and the values (m,)."""
+    described = (arrays[f"parameter_{name}"].tolist() for name in ("labels", "units", "scales"))
+    for label, unit, scale, column in zip(*described, arrays["parameters"].T, strict=True):
+        yield Axis(label=label, unit=unit, scale=scale), column
+    for label, column in zip(arrays["combination_labels"].tolist(), arrays["combinations"].T, strict=True):
+        yield Axis(label=label), column
 
 
 def spread(count, wanted):
@@ -121,23 +123,25 @@ def histograms(values, bins):
     return edges, np.stack([np.histogram(column, edges)[0] for column in values.T])
 
 
-def caption(found):
-    if not found["surviving"]:
+def caption(survivors):
+    if not survivors:
         return f"No latent survives: no KL is above {SURVIVING_KL} nats."
-    names = ", ".join(map(str, found["surviving"]))
-    return f"Surviving (KL above {SURVIVING_KL} nats): {names}. Grey latents are idle."
+    return (
+        f"Surviving (KL above {SURVIVING_KL} nats): {', '.join(map(str, survivors))}. Grey latents are idle."
+    )
 
 
-def style(found, latent):
+def style(result, latent):
     """Colour and label of one latent: its own where it survives or was asked for, grey otherwise."""
-    if latent in found["surviving"] or len(found["shown"]) == 1:
+    if latent in result.scalars["surviving"] or len(result.arrays["shown"]) == 1:
         return {"color": latent % 6, "label": str(latent)}
     return {"muted": True}
 
 
-def by_importance(found):
+def by_importance(result):
     """The latents to show, idle ones first, so that the others are drawn over them."""
-    return sorted(found["shown"], key=lambda latent: (latent in found["surviving"], latent))
+    survivors = result.scalars["surviving"]
+    return sorted(result.arrays["shown"].tolist(), key=lambda latent: (latent in survivors, latent))
 
 
 def distributions(result):
@@ -147,9 +151,9 @@ def distributions(result):
             Histogram(
                 edges=result.arrays[f"{name}_edges"],
                 counts=result.arrays[f"{name}_counts"][latent],
-                **style(result.scalars, latent),
+                **style(result, latent),
             )
-            for latent in by_importance(result.scalars)
+            for latent in by_importance(result)
         )
         counts = Axis(label="trajectories", scale="log", low=0.8)
         yield Panel(
@@ -159,7 +163,7 @@ def distributions(result):
 
 def measures(result):
     """Var(mu) with mean(log sigma^2), and the KL divergence with its threshold, against the latent."""
-    latents = np.arange(result.scalars["latents"])
+    latents = np.arange(len(result.scalars["kl"]))
     kl = np.maximum(result.scalars["kl"], LOWEST_KL)
     used = np.isin(latents, result.scalars["surviving"])
     index = Axis(label="latent", low=-0.5, high=len(latents) - 0.5)
@@ -187,8 +191,8 @@ def measures(result):
 def scatter(result, column):
     """mu of the drawn trajectories against one value of each."""
     return tuple(
-        Points(x=column, y=result.arrays["mu"][:, latent], **style(result.scalars, latent))
-        for latent in by_importance(result.scalars)
+        Points(x=column, y=result.arrays["mu"][:, latent], **style(result, latent))
+        for latent in by_importance(result)
     )
 
 

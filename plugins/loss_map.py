@@ -28,34 +28,40 @@ class LossMap(Analysis):
                 "nll": over_first(grid, counts, len(shown)),
                 "trajectories": counts.sum(axis=tuple(range(len(shown), counts.ndim))),
                 **{p.name: values for p, values in zip(shown, dataset.cells.values, strict=False)},
+                "parameters": np.array([p.name for p in shown]),
+                "labels": np.array([p.label for p in shown]),
+                "units": np.array([p.unit for p in shown]),
+                "scales": np.array([p.scale for p in shown]),
             },
             scalars={
                 "nll": float(nll),
                 "kl": float(kl),
                 "neg_elbo": float(nll + kl / predictions.nll.shape[1]),
-                "predicted_steps": predictions.nll.shape[1],
-                "parameters": [p.name for p in shown],
-                "labels": [p.label for p in shown],
-                "units": [p.unit for p in shown],
-                "scales": [p.scale for p in shown],
             },
         )
 
     def figure(self, result):
-        found = result.scalars
+        found, (first, *second) = result.scalars, parameters_of(result.arrays)
         curves = Panel(
             title="NLL of each cell",
-            x=Axis(label=found["labels"][0], unit=found["units"][0], scale=found["scales"][0]),
+            x=Axis(label=first["label"], unit=first["unit"], scale=first["scale"]),
             y=Axis(label="NLL per step", unit="nats"),
             marks=tuple(curves_of(result)),
-            legend=found["labels"][1] if len(found["labels"]) > 1 else "",
+            legend=second[0]["label"] if second else "",
         )
-        panels = (curves, heatmap_of(result)) if len(found["parameters"]) > 1 else (curves,)
         caption = (
             f"Mean NLL {found['nll']:.4f}, KL {found['kl']:.2f} nats, "
             f"-ELBO {found['neg_elbo']:.4f} per step (at z = μ)"
         )
+        panels = (curves, heatmap_of(result)) if second else (curves,)
         return Figure(panels=panels, title=self.title, caption=caption, columns=2)
+
+
+def parameters_of(arrays):
+    """For each shown parameter its name, label, unit, scale and values."""
+    described = (arrays[key].tolist() for key in ("parameters", "labels", "units", "scales"))
+    for name, label, unit, scale in zip(*described, strict=True):
+        yield {"name": name, "label": label, "unit": unit, "scale": scale, "values": arrays[name]}
 
 
 def over_first(grid, counts, keep):
@@ -68,28 +74,26 @@ def over_first(grid, counts, keep):
 
 def curves_of(result):
     """A line of NLL against the first parameter for each value of the second, the largest on top."""
-    nll, found = result.arrays["nll"], result.scalars
-    x = result.arrays[found["parameters"][0]]
-    if found["parameters"][0] == "alpha" and x.min() < 1 < x.max():
+    nll, (first, *second) = result.arrays["nll"], parameters_of(result.arrays)
+    x = first["values"]
+    if first["name"] == "alpha" and x.min() < 1 < x.max():
         yield VLine(x=1.0, dashed=True, muted=True)  # normal diffusion
-    if nll.ndim == 1:
+    if not second:
         yield Line(x=x, y=nll, color=0)
         return
-    second = result.arrays[found["parameters"][1]]
-    for k in reversed(range(len(second))):
-        yield Line(x=x, y=nll[:, k], label=f"{second[k]:.3g}", shade=k / max(len(second) - 1, 1))
+    values = second[0]["values"]
+    for k in reversed(range(len(values))):
+        yield Line(x=x, y=nll[:, k], label=f"{values[k]:.3g}", shade=k / max(len(values) - 1, 1))
 
 
 def heatmap_of(result):
     """The same map over both parameters, a parameter with a log scale as its decimal logarithm."""
-    found = result.scalars
     edges, axes = [], []
-    for name, label, unit, scale in zip(
-        found["parameters"], found["labels"], found["units"], found["scales"], strict=True
-    ):
-        values = result.arrays[name]
-        edges.append(edges_around(np.log10(values) if scale == "log" else values))
-        axes.append(Axis(label=f"log10 {label}") if scale == "log" else Axis(label=label, unit=unit))
+    for parameter in parameters_of(result.arrays):
+        log = parameter["scale"] == "log"
+        edges.append(edges_around(np.log10(parameter["values"]) if log else parameter["values"]))
+        label = parameter["label"]
+        axes.append(Axis(label=f"log10 {label}") if log else Axis(label=label, unit=parameter["unit"]))
     return Panel(
         title="The same as a map",
         x=axes[0],

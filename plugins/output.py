@@ -50,39 +50,26 @@ class Output(Analysis):
             diffusion = diffusion * ((1 + t) / (t + unseen + 1)) ** (alpha - 1)
         theory = theory_of(process, values, times)
 
-        curves = evenly(len(values[0]), context.options.curves)
-        if len(values) == 1:
-            panels = np.array([0])
-        elif context.options.value is not None:
-            panels = nearest(values[-1], context.options.value, last.scale)
-        else:
-            panels = evenly(len(values[-1]), context.options.panels)
+        curves, panels = chosen(values, context.options, last.scale)
         arrays = {"t": times, first.name: values[0][curves]}
+        arrays["parameters"] = np.array([first.name, last.name][: len(values)])
+        arrays["labels"] = np.array([first.label, last.label][: len(values)])
         if len(values) > 1:
             arrays[last.name] = values[-1][panels]
         for name, cells in (("mu_out", mean), ("D_out", diffusion), ("theory", theory)):
             if cells is not None:
                 arrays[name] = over_middle(cells, counts)[np.ix_(curves, panels)]
-        return Result(
-            arrays=arrays,
-            scalars={
-                "typical_error": typical_error(arrays.get("D_out"), arrays.get("theory")),
-                "receptive_field": unseen,
-                "seed_scaling": bool(scaled),
-                "parameters": [first.name, last.name][: len(values)],
-                "labels": [first.label, last.label][: len(values)],
-            },
-        )
+        error = typical_error(arrays.get("D_out"), arrays.get("theory"))
+        return Result(arrays=arrays, scalars={"diffusion_error": error})
 
     def figure(self, result):
-        found = result.scalars
-        time = Axis(label="t")
+        time, legend = Axis(label="t"), result.arrays["labels"][0].item()
         mean = Panel(
             title="Mean of the output",
             x=time,
             y=Axis(label="μ_out"),
             marks=tuple(means_of(result)),
-            legend=found["labels"][0],
+            legend=legend,
         )
         panels = [
             Panel(
@@ -90,14 +77,25 @@ class Output(Analysis):
                 x=time,
                 y=Axis(label="D_out", scale="log"),
                 marks=tuple(diffusion_of(result, panel)),
-                legend=found["labels"][0],
+                legend=legend,
             )
             for panel, subtitle in enumerate(subtitles(result))
         ]
-        caption = "Time from the first prediction." if found["seed_scaling"] else ""
-        if "theory" in result.arrays:
-            caption = f"Dashed: theory; D_out is {found['typical_error']:.1%} off (median). {caption}".strip()
+        caption = "Time from the first prediction." if result.arrays["t"][0] == 1 else ""
+        error = result.scalars["diffusion_error"]
+        if error is not None:
+            caption = f"Dashed: theory; D_out is {error:.1%} off (median). {caption}".strip()
         return Figure(panels=(mean, *panels), title=self.title, caption=caption, columns=3)
+
+
+def chosen(values, options, scale):
+    """Which values of the first parameter get a curve, and which of the last a panel; as indices."""
+    curves = evenly(len(values[0]), options.curves)
+    if len(values) == 1:
+        return curves, np.array([0])
+    if options.value is not None:
+        return curves, nearest(values[-1], options.value, scale)
+    return curves, evenly(len(values[-1]), options.panels)
 
 
 def theory_of(process, values, times):
@@ -140,15 +138,15 @@ def typical_error(diffusion, theory):
 
 def subtitles(result):
     """For each panel the words that tell its value of the last parameter; none for a single parameter."""
-    if len(result.scalars["parameters"]) == 1:
+    if len(result.arrays["parameters"].tolist()) == 1:
         return [()]
-    label, values = result.scalars["labels"][1], result.arrays[result.scalars["parameters"][1]]
+    label, values = result.arrays["labels"][1].item(), result.arrays[result.arrays["parameters"][1].item()]
     return [("at", label, "=", f"{value:.3g}") for value in values]
 
 
 def shades(result):
     """Index, shade and label of the curves, the largest value first as in the legend."""
-    values = result.arrays[result.scalars["parameters"][0]]
+    values = result.arrays[result.arrays["parameters"].tolist()[0]]
     for k in reversed(range(len(values))):
         yield k, k / max(len(values) - 1, 1), f"{values[k]:.3g}"
 
@@ -164,7 +162,7 @@ def means_of(result):
 def diffusion_of(result, panel):
     """D_out against time over its theory, and the line D that normal diffusion would follow."""
     t, theory = result.arrays["t"], result.arrays.get("theory")
-    if result.scalars["parameters"][-1] == "D" and len(result.scalars["parameters"]) > 1:
+    if result.arrays["parameters"].tolist()[-1] == "D" and len(result.arrays["parameters"].tolist()) > 1:
         yield HLine(y=float(result.arrays["D"][panel]), muted=True)
     for k, shade, label in shades(result):
         if theory is not None:

@@ -23,7 +23,8 @@ from spivae.figure.spec import (
     VLine,
 )
 from spivae.hookspecs import hookimpl
-from spivae.prediction import SURVIVING_KL, Predictions, surviving
+from spivae.model.latents import SURVIVING_KL, surviving
+from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
 
 __all__ = [

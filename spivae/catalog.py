@@ -119,7 +119,7 @@ class _Walk:
         waiting = [(root, real, "")]
         while waiting:
             path, real, prefix = waiting.pop()
-            if False:
+            if not self.is_new(real):
                 continue
             try:
                 with os.scandir(path) as listing:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spivae.dataset import Grid, simulate_grid
-from spivae.prediction import predict, surviving
+from spivae.model.latents import surviving
+from spivae.prediction import predict
 from spivae.process import Process
 
 if TYPE_CHECKING:

@@ -6,16 +6,21 @@ import os
 from pathlib import Path
 
 
+def _status(pid: int) -> list[str] | None:
+    """State, parent, ... of a process as Linux tells them; None where the system does not tell."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
 def process_start(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; None where the system does not tell.
 
     With the pid it names a process for good, because pids are used again.
     """
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    return int(status.rpartition(")")[2].split()[19])
+    status = _status(pid)
+    return None if status is None else int(status[19])
 
 
 def is_alive(pid: int, started: int | None) -> bool:
@@ -28,5 +33,8 @@ def is_alive(pid: int, started: int | None) -> bool:
         return False
     except PermissionError:
         pass  # it runs, as another user
-    now = process_start(pid)
-    return started is None or now is None or now == started
+    status = _status(pid)
+    if status is None:
+        return True
+    # a zombie has ended and only waits to be reaped
+    return status[0] != "Z" and (started is None or int(status[19]) == started)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spivae.dataset import Dataset
+from spivae.model.latents import surviving
 
 if TYPE_CHECKING:
     import torch
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from spivae.model.vae import WaveNetVAE
 
 Array = npt.NDArray[Any]
-
-# A latent that carries less than this (nats, mean over trajectories) is pruned: it says nothing of its input.
-SURVIVING_KL = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,6 @@ class Predictions:
     @property
     def surviving(self) -> list[int]:
         return surviving(self.kl.mean(axis=0))
-
-
-def surviving(kl_latents: Sequence[float] | Array) -> list[int]:
-    """Indices of the latents whose mean KL divergence is above `SURVIVING_KL` nats."""
-    return [index for index, value in enumerate(kl_latents) if value > SURVIVING_KL]
 
 
 def predict(

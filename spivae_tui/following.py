@@ -152,7 +152,7 @@ def tail(path: Path, limit: int = LOG_BYTES) -> list[str]:
             data = file.read()
     except OSError:
         return []
-    lines = data.decode("utf-8", "replace").splitlines()
+    lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
     return [_plain(line) for line in (lines[1:] if size > limit else lines)]
 
 

@@ -187,7 +187,7 @@ class PlotView(Widget):
         job, self._drawing = self._drawing, None
         if event.state is WorkerState.SUCCESS and event.worker.result is not None:
             done, rows = event.worker.result
-            if done == self._job():
+            if True:
                 self._show(done, rows)
         elif event.state is WorkerState.ERROR and job is not None and job == self._job():
             self.log.error(event.worker.error)

@@ -42,12 +42,12 @@ DATA = (
 )
 MODEL = (
     FormField("model.z_dim", "latents", "int", "z_dim: neurons of the bottleneck, of which few will survive"),
-    FormField("model.nf", "encoder filters", "ints", "nf: one number a convolution, as 16, 16, 16, 16"),
-    FormField("model.res_channels", "residual ch.", "int", "res_channels: width of the WaveNet"),
+    FormField("model.nf", "conv. filters", "ints", "nf: one number a convolution, as 16, 16, 16, 16"),
+    FormField("model.res_channels", "residual width", "int", "res_channels: width of the WaveNet"),
     FormField("model.layer_size", "layers", "int", "layer_size: dilations 1, 2, 4, ...; sets how far it sees back"),
-    FormField("model.skip_channels", "skip ch.", "int", "skip_channels: width of the WaveNet's sum of skips"),
-    FormField("model.encoder", "encoder", "ints", "encoder: sizes of its dense layers, as 200, 100"),
-    FormField("model.decoder", "decoder", "ints", "decoder: sizes of its dense layers, as 100, 200"),
+    FormField("model.skip_channels", "skip width", "int", "skip_channels: width of the WaveNet's sum of skips"),
+    FormField("model.encoder", "dense encoder", "ints", "encoder: sizes of its dense layers, as 200, 100"),
+    FormField("model.decoder", "dense decoder", "ints", "decoder: sizes of its dense layers, as 100, 200"),
     FormField("model.c_channels", "conditioning", "int", "c_channels: equal to nc_out, or 0 for no VAE at all"),
     FormField("model.nc_out", "nc_out", "int", "nc_out: channels of the decoder's output"),
     FormField("model.avg_size", "pooled size", "int", "avg_size: length after pooling"),
@@ -55,7 +55,7 @@ MODEL = (
     FormField("model.stack_size", "stacks", "int", "stack_size: times that the same blocks are repeated"),
     FormField("model.num_mixtures", "mixtures", "int", "num_mixtures: Gaussians in each prediction"),
     FormField("model.use_pad", "padding", "bool", "use_pad: zeros on the left, so that all steps are predicted"),
-    FormField("model.g_channels", "global ch.", "int", "g_channels: channels of a global condition; 0 for none"),
+    FormField("model.g_channels", "global width", "int", "g_channels: channels of a global condition; 0 for none"),
 )
 TRAINING = (
     FormField("training.batch", "batch", "int", "trajectories of a step"),
@@ -91,7 +91,7 @@ def read(kind: Kind, typed: str) -> Any:
     if kind == "ints":
         parts = [part for part in re.split(r"[,\s\[\]()]+", typed) if part]
         if not parts or not all(re.fullmatch(r"[+-]?\d+", part) for part in parts):
-            raise ValueError(f"needs whole numbers with commas between, not {typed!r}")
+            raise ValueError(f"needs whole numbers and commas, not {typed!r}")
         return [int(part) for part in parts]
     if kind == "int":
         plain = typed.replace("_", "").replace(",", "")
@@ -102,7 +102,7 @@ def read(kind: Kind, typed: str) -> Any:
     try:
         value = float(above) / float(below) if slash else float(above)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"needs a number, as 0.001, 1e-3 or 1/367, not {typed!r}") from None
+        raise ValueError(f"needs a number (1e-3, 1/367), not {typed!r}") from None
     if not math.isfinite(value):
         raise ValueError(f"needs a finite number, not {typed!r}")
     return value

@@ -139,8 +139,8 @@ def _kl(series: RunSeries, x: Axis) -> Panel:
 
 def _rate(series: RunSeries, x: Axis) -> Panel:
     rate = series.curve("lr")
-    low, high = log_limits(_inside(x, series.x, rate), 1e-9) or (None, None)
-    y = Axis(label="learning rate", scale="log", low=low, high=high)
+    _, high = linear_limits(np.append(_inside(x, series.x, rate), 0.0)) or (None, None)
+    y = Axis(label="learning rate", low=0.0, high=high)
     return Panel(marks=(Line(x=series.x, y=rate, color=2),), x=x, y=y)
 
 

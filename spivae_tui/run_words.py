@@ -143,7 +143,7 @@ def advice(view: RunView) -> tuple[str, str]:
     if view.state == "finished":
         return f"Finished. {opens}", "good"
     if view.state == "stopped":
-        return f"Stopped and saved. {opens} t starts a new training from this recipe.", "warn"
+        return f"Stopped and saved. {opens} t edits the recipe and trains anew.", "warn"
     if view.state == "failed":
         reason = info.error or (
             view.log[-1] if view.log else "the trainer ended without a word; l shows its log"
@@ -157,8 +157,9 @@ def advice(view: RunView) -> tuple[str, str]:
             f"machine was restarted).{last} {opens} t trains again.",
             "warn",
         )
-    if view.state == "queued" and view.log:
-        return f"Not started yet. Its log says: {view.log[-1]}", "muted"
+    if view.state == "queued":
+        said = [line for line in view.log if line and line != info.id]
+        return (f"Not started yet. Its log says: {said[-1]}", "warn") if said else ("", "")
     if view.stopping:
         return "Asked to stop: it saves and ends after this step.", "warn"
     return "", ""

@@ -17,7 +17,8 @@ from spivae.evaluation import evaluate
 from spivae.generation import encode_parameters, generate
 from spivae.model.arguments import ModelArgs
 from spivae.model.vae import WaveNetVAE, build
-from spivae.prediction import predict, surviving
+from spivae.model.latents import surviving
+from spivae.prediction import predict
 from spivae_plugins.sbm import ScaledBrownianMotion
 
 DATA = Path(__file__).parent / "data"

@@ -14,7 +14,7 @@ Order = Literal["<", ">"]
 def decode(
     content: bytes | bytearray | memoryview, dtype: str, order: Order = "<"
 ) -> npt.NDArray[np.generic]:
-    """A flat array of bytes in this order; bfloat16, which numpy lacks, becomes float32 of the same values."""
+    """A flat array of bytes in this order; bfloat16, which numpy lacks, becomes float32 of equal values."""
     import numpy as np
 
     if dtype == "bfloat16":

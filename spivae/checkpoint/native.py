@@ -8,9 +8,10 @@ reads safetensors reads these too.
 from __future__ import annotations
 
 import datetime
+import math
 import os
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeGuard
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -34,6 +35,9 @@ _DTYPES = {
 _CODES = {name: code for code, name in _DTYPES.items()}
 
 
+_Size = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Document(msgspec.Struct, kw_only=True):
     """What the header says beside the tensors. Unknown fields of later versions are passed over."""
 
@@ -49,6 +53,16 @@ class _Document(msgspec.Struct, kw_only=True):
     created: str = ""
 
 
+class _Entry(msgspec.Struct):
+    """A tensor in the header, or (for `__metadata__`) our document."""
+
+    dtype: str = ""
+    shape: tuple[_Size, ...] = ()
+    data_offsets: tuple[_Size, _Size] = (0, 0)
+    spivae: str | None = None
+
+
+_header_decoder = msgspec.json.Decoder(dict[str, _Entry])
 _document = msgspec.json.Decoder(_Document)
 _COPIED = tuple(field for field in _Document.__struct_fields__ if field != "format_version")
 
@@ -60,14 +74,13 @@ def load(file: IO[bytes], size: int, weights: bool) -> Checkpoint:
     """
     header, start = _header(file, size)
     metadata = header.pop("__metadata__", None)
-    described = metadata.get("spivae") if isinstance(metadata, dict) else None
-    if not isinstance(described, str):
+    if metadata is None or metadata.spivae is None:
         raise NotThisFormat(
             "a safetensors file, but not a spivae checkpoint: its header has no 'spivae' entry"
         )
     spans = _spans(header, size - start)
     try:
-        document = _document.decode(described)
+        document = _document.decode(metadata.spivae)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise SpivaeError(f"damaged header: {error}") from None
     if document.format_version > FORMAT_VERSION:
@@ -87,40 +100,32 @@ def load(file: IO[bytes], size: int, weights: bool) -> Checkpoint:
     return checkpoint
 
 
-def _header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
+def _header(file: IO[bytes], size: int) -> tuple[dict[str, _Entry], int]:
     """The JSON header, and where the tensors' bytes start."""
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
     if length > min(size - 8, MAX_HEADER):
         raise SpivaeError(f"damaged or cut short: its header claims {length:,} bytes, the file has {size:,}")
+    content = file.read(length)
     try:
-        header = msgspec.json.decode(file.read(length))
+        return _header_decoder.decode(content), 8 + length
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise SpivaeError(f"damaged header: {error}") from None
-    if not isinstance(header, dict):
-        raise SpivaeError("damaged header: no table of tensors")
-    return header, 8 + length
+        # the metadata of another program may be anything
+        kind = SpivaeError if b'"spivae"' in content else NotThisFormat
+        raise kind(f"damaged header: {error}") from None
 
 
-def _spans(header: dict[str, Any], room: int) -> dict[str, tuple[TensorInfo, tuple[int, int]]]:
+def _spans(header: dict[str, _Entry], room: int) -> dict[str, tuple[TensorInfo, tuple[int, int]]]:
     """Each tensor's description and the bytes that it takes, which together fill `room` bytes exactly."""
     spans: dict[str, tuple[TensorInfo, tuple[int, int]]] = {}
     for name, entry in header.items():
-        if not isinstance(entry, dict):
-            raise SpivaeError(f"damaged header: tensor {name!r} is not described")
-        dtype, shape, offsets = (
-            _DTYPES.get(str(entry.get("dtype"))),
-            entry.get("shape"),
-            entry.get("data_offsets"),
-        )
+        dtype = _DTYPES.get(entry.dtype)
         if dtype is None:
-            raise SpivaeError(f"tensor {name!r} has the unknown dtype {str(entry.get('dtype'))[:20]!r}")
-        if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
-            raise SpivaeError(f"damaged header: shape or offsets of tensor {name!r} are no sizes")
-        info = TensorInfo(name, tuple(shape), dtype)
-        if offsets[1] - offsets[0] != info.size * ITEMSIZE[dtype]:
+            raise SpivaeError(f"tensor {name!r} has the unknown dtype {entry.dtype[:20]!r}")
+        first, last = entry.data_offsets
+        if last - first != math.prod(entry.shape) * ITEMSIZE[dtype] or len(entry.shape) > 32:
             raise SpivaeError(f"damaged header: tensor {name!r} does not have the bytes that its shape needs")
-        spans[name] = (info, (offsets[0], offsets[1]))
+        spans[name] = (TensorInfo(name, entry.shape, dtype), entry.data_offsets)
     end = 0
     for name, (_, offsets) in sorted(spans.items(), key=lambda span: span[1][1]):
         if offsets[0] != end:
@@ -129,12 +134,6 @@ def _spans(header: dict[str, Any], room: int) -> dict[str, tuple[TensorInfo, tup
     if end != room:
         raise SpivaeError(f"damaged or cut short: its tensors need {end:,} bytes, the file has {room:,}")
     return spans
-
-
-def _are_sizes(values: object) -> TypeGuard[list[int]]:
-    if type(values) is not list or len(values) > 32:
-        return False
-    return all(type(value) is int and value >= 0 for value in values)
 
 
 def _arrays(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zipfile
 from functools import lru_cache
@@ -80,7 +81,7 @@ def _load(archive: zipfile.ZipFile, size: int, weights: bool) -> Checkpoint:
         tensors=infos,
     )
     if weights:
-        arrays = _arrays(archive, entries, prefix, state)
+        arrays = _arrays(archive, entries, prefix, state, size)
         arrays = check_weights(arrays, repeats)
         checkpoint.weights = {info.name: arrays[info.name] for info in infos}
     return checkpoint
@@ -165,9 +166,13 @@ def _check_storage(name: str, storage: Storage, entry: zipfile.ZipInfo | None) -
 
 
 def _arrays(
-    archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], prefix: str, state: dict[str, Tensor]
+    archive: zipfile.ZipFile,
+    entries: dict[str, zipfile.ZipInfo],
+    prefix: str,
+    state: dict[str, Tensor],
+    size: int,
 ) -> Weights:
-    """The tensors as arrays of their own, in this machine's byte order."""
+    """The tensors as arrays in this machine's byte order; names that share a view share its array."""
     from numpy.lib.stride_tricks import as_strided
 
     order: Order = "<"
@@ -177,17 +182,25 @@ def _arrays(
             raise SpivaeError(f"its byte order is {text[:20]!r}, neither little nor big")
         order = "<" if text == b"little" else ">"
     storages: dict[tuple[str, str], npt.NDArray[np.generic]] = {}
+    views: dict[tuple[Any, ...], npt.NDArray[np.generic]] = {}
     arrays: Weights = {}
+    total = 0
     for name, tensor in state.items():
         storage = tensor.storage
         key = (storage.key, storage.dtype)
-        if key not in storages:
-            content = archive.read(entries[f"{prefix}data/{storage.key}"])
-            storages[key] = decode(content, storage.dtype, order)
-        flat = storages[key][tensor.offset :]
-        # the bounds were checked when the pickle was read
-        strides = tuple(step * flat.itemsize for step in tensor.stride)
-        arrays[name] = as_strided(flat, tensor.shape, strides, writeable=False).copy()
+        view = (*key, tensor.offset, tensor.shape, tensor.stride)
+        if view not in views:
+            total += math.prod(tensor.shape) * ITEMSIZE[storage.dtype]
+            if total > size:  # tensors that overlap could be many times as large as the file
+                raise SpivaeError("refused: its tensors claim more numbers than the file holds")
+            if key not in storages:
+                content = archive.read(entries[f"{prefix}data/{storage.key}"])
+                storages[key] = decode(content, storage.dtype, order)
+            flat = storages[key][tensor.offset :]
+            # the bounds were checked when the pickle was read
+            strides = tuple(step * flat.itemsize for step in tensor.stride)
+            views[view] = as_strided(flat, tensor.shape, strides, writeable=False).copy()
+        arrays[name] = views[view]
     return arrays
 
 

@@ -22,7 +22,8 @@ MAX_DECODED = 64 * 2**20
 
 
 def loads(data: bytes) -> Any:
-    """The object that a pickle describes, made of dicts, lists, tuples, plain values and the classes above.
+    """The object that a pickle describes, made of dicts, lists, tuples, plain values, and the
+    descriptions in `pickle_values` (Tensor, Storage, arrays) in place of all else.
 
     Raises SpivaeError for a pickle that is damaged or asks for anything else; a global is named.
     """
@@ -180,10 +181,10 @@ def _run(data: bytes) -> Any:  # one branch an opcode, the frequent ones first
             stack.append(text)
         elif op == 0x70:  # PUT, of protocol 0 too
             text, i = _line(data, i)
-            memo[int(text)] = stack[-1]
+            memo[int(text[:20])] = stack[-1]
         elif op == 0x67:  # GET
             text, i = _line(data, i)
-            stack.append(memo[int(text)])
+            stack.append(memo[int(text[:20])])
         elif op == 0x64 or op == 0x6C:  # DICT, LIST
             start = marks.pop()
             items = stack[start:]

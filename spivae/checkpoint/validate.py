@@ -13,7 +13,8 @@ from spivae.model.arguments import ModelArgs, expected_shapes
 if TYPE_CHECKING:
     from spivae.checkpoint.structs import Weights
 
-MAX_LAYERS = 64
+# the receptive field doubles with every layer: 2**64 displacements are past any file
+_MOST = {"layer_size": 64, "stack_size": 1024}
 _BLOCK = re.compile(r"res_stack\.([0-9]{1,6})\.(.+)")
 
 
@@ -28,9 +29,11 @@ def check_tensors(
     """
     if architecture != WAVENET_VAE:
         return list(tensors), {}
+    for key, most in _MOST.items():
+        value = model_args.get(key)
+        if isinstance(value, int) and value > most:
+            raise SpivaeError(f"model arguments: {key} {value} is past {most}")
     arguments = ModelArgs.from_mapping(model_args)
-    if arguments.layer_size > MAX_LAYERS:
-        raise SpivaeError(f"model arguments: layer_size {arguments.layer_size} is past {MAX_LAYERS}")
     expected = expected_shapes(arguments)
     found: dict[str, TensorInfo] = {}
     repeats: dict[str, str] = {}

@@ -28,10 +28,15 @@ def home(ctx: click.Context, /, dirs: tuple[str, ...], as_json: bool, **app: Any
     # what stood before the first DIR was taken for options of `spivae` itself
     before = ctx.parent.params if ctx.parent is not None else {}
     chosen = {name: value or before.get(name) for name, value in app.items()}
-    if as_json or not (sys.stdout.isatty() and sys.stdin.isatty()):
+    if as_json or not has_terminal():
         _overview(dirs, as_json)
         return 0
     return _open_app(dirs, bool(chosen["no_mouse"]), chosen["theme"], chosen["glyphs"])
+
+
+def has_terminal() -> bool:
+    """Whether there is a terminal to show the app in and to type into."""
+    return sys.stdout.isatty() and sys.stdin.isatty()
 
 
 def _open_app(dirs: tuple[str, ...], no_mouse: bool, theme: str | None, glyphs: str | None) -> int:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("name", shortens=True),
     Column("kind", style="muted", drop=2),
-    Column("state", drop=4),
     Column("process", drop=5),
     Column("beta", right=True, drop=3),
     Column("NLL", right=True, drop=6),
@@ -99,16 +98,17 @@ def show(found: Sequence[Entry], dirs: Sequence[str]) -> None:
         emit()
         for entry in broken:
             where = "" if entry.path in str(entry.error) else f"{entry.name}: "
-            emit(paint("broken: ", "bad") + where + str(entry.error))
+            emit(paint("error: ", "bad") + where + str(entry.error))
 
 
 def _row(entry: Entry) -> list[str | Styled]:
     metrics = entry.metrics
-    state = "broken" if entry.error and not entry.state else entry.state
+    kind = f"{entry.kind}, {entry.state}" if entry.state else entry.kind
+    if entry.error:
+        kind = kind if entry.state else f"{kind}, broken"
     return [
         entry.name,
-        entry.kind,
-        Styled(state, "bad" if entry.error else STATES.get(state, "")),
+        Styled(kind, "bad" if entry.error else STATES.get(entry.state, "muted")),
         entry.process,
         wording.power(_number(metrics.get("beta"))),
         wording.fixed(_number(metrics.get("nll"))),

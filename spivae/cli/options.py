@@ -40,10 +40,11 @@ def parameter_name(option: Option, prefix: str = "") -> str:
 def _click_type(option: Option) -> click.ParamType[Any]:
     if option.choices:
         return click.Choice(option.choices)
+    bounded = option.low is not None or option.high is not None
     if option.kind is int:
-        return click.IntRange(_whole(option.low), _whole(option.high))
+        return click.IntRange(_whole(option.low), _whole(option.high)) if bounded else click.INT
     if option.kind is float:
-        return click.FloatRange(option.low, option.high)
+        return click.FloatRange(option.low, option.high) if bounded else click.FLOAT
     return click.BOOL if option.kind is bool else click.STRING
 
 

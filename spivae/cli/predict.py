@@ -107,13 +107,14 @@ def read_displacements(path: Path, header: Checkpoint) -> Dataset:
     from spivae.dataset import Dataset
 
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if hasattr(file, "files"):
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            values = file
+        else:
+            with file:
                 if "displacements" not in file.files:
                     return _layout(path, header)
                 values = file["displacements"]
-            else:
-                values = file
     except FileNotFoundError:
         raise SpivaeError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

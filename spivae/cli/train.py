@@ -15,7 +15,7 @@ import click
 
 from spivae.cli import common
 from spivae.cli.common import assignments, common_options, run_dir_option
-from spivae.cli.output import emit, emit_json, note
+from spivae.cli.output import emit, emit_json
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
@@ -167,22 +167,28 @@ def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
                 run.end("failed", "aborted by a second interrupt" if aborted else str(error))
             raise
     checkpoints = run.checkpoints()
-    note(f"{outcome}: {checkpoints[-1] if checkpoints else run.path}")
+    report.write(f"{outcome}: {checkpoints[-1] if checkpoints else run.path}")
 
 
 @contextlib.contextmanager
 def stopping_on_signals() -> Iterator[list[int]]:
-    """The first SIGINT or SIGTERM is put into the list that this gives; a second SIGINT interrupts."""
+    """The first SIGINT, SIGTERM or SIGHUP is put into the list that this gives; a second SIGINT interrupts.
+
+    A signal that this process ignores, as one that was started by nohup does, stays ignored.
+    """
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
         if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.append(number)
-        # no print: a handler must not wait for a stream that it may have interrupted
-        os.write(2, b"\nstopping: saves at the next step; Ctrl-C again ends at once\n")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            # no print: a handler must not wait for a stream that it may have interrupted
+            os.write(2, b"\nstopping: saves at the next step; Ctrl-C again ends at once\n")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, ask) for number in heeded}
     try:
         yield asked
     finally:

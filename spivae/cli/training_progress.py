@@ -47,7 +47,8 @@ class Lines:
         self.write(f"warning: {message}")
 
     def write(self, text: str) -> None:
-        note(text)
+        with contextlib.suppress(OSError):  # the terminal may go away; the training goes on
+            note(text)
 
 
 class Bar(Lines):
@@ -71,7 +72,8 @@ class Bar(Lines):
         )
 
     def write(self, text: str) -> None:
-        self.bar.console.print(text, highlight=False, markup=False)
+        with contextlib.suppress(OSError):
+            self.bar.console.print(text, highlight=False, markup=False)
 
 
 @contextlib.contextmanager

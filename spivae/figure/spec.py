@@ -106,7 +106,7 @@ class Axis(_Part, frozen=True, kw_only=True, eq=False):
 
 
 class Panel(_Part, frozen=True, kw_only=True, eq=False):
-    """Marks on a pair of axes. The legend lists labelled marks in their order, under `legend` as its title."""
+    """Marks on a pair of axes. The legend, titled `legend`, lists labelled marks in their order."""
 
     marks: tuple[Mark, ...] = ()
     x: Axis = Axis()

@@ -44,7 +44,9 @@ def styles(marks: Iterable[Mark], look: Look) -> list[Style]:
     """A style for each mark; those that name no colour take the next categorical one."""
     chosen, following = [], 0
     for mark in marks:
-        drawn_with = {HLine: "-", VLine: "|"}.get(type(mark)) if look.ascii else None
+        drawn_with = "-" if isinstance(mark, HLine) else "|" if isinstance(mark, VLine) else None
+        if not look.ascii:
+            drawn_with = None
         guide = isinstance(mark, HLine | VLine | Text) and mark.color is None and mark.shade is None
         if mark.muted or guide:
             chosen.append(Style(look.muted, drawn_with or ".", muted=not isinstance(mark, Text)))

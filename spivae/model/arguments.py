@@ -12,6 +12,9 @@ from spivae.errors import SpivaeError
 # what the original's files hold beside the network's own arguments
 _NOT_OF_THE_NETWORK = frozenset({"beta", "model_name"})
 
+# far above any network that trains; a file or recipe that asks for more would only fill the memory
+MAX_LAYERS, MAX_BLOCKS = 64, 1024
+
 
 class ModelArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of the WaveNet-VAE, named and defaulted as in the original.
@@ -51,6 +54,11 @@ class ModelArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     raise ValueError(f"{name}: needs at least 0, not {number}")
         if self.nc_in != 1 or self.in_channels != 1:
             raise ValueError("nc_in, in_channels: displacements have one channel; both must be 1")
+        if self.layer_size * self.stack_size > MAX_BLOCKS or self.layer_size > MAX_LAYERS:
+            raise ValueError(
+                f"layer_size, stack_size: at most {MAX_LAYERS} layers and {MAX_BLOCKS} blocks in all, "
+                f"not {self.layer_size} and {self.layer_size * self.stack_size}"
+            )
         if self.res_kernel_size < 2:
             raise ValueError(f"res_kernel_size: needs at least 2, not {self.res_kernel_size}")
         if self.c_channels and not self.nf:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from spivae.checkpoint import Checkpoint, write
 from spivae.errors import WorkFailed
+from spivae.model.latents import surviving
 from spivae.model.losses import Loss, Parts
 from spivae.model.vae import WaveNetVAE, build
-from spivae.prediction import surviving
 from spivae.process import Process
 from spivae.training.data import TrainingData
 from spivae.training.metrics import MetricsWriter

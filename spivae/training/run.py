@@ -14,6 +14,7 @@ import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
+from spivae.liveness import is_alive, process_start
 from spivae.training import recipe as recipes
 from spivae.training.recipe import Recipe
 
@@ -155,38 +156,6 @@ class Run:
     def checkpoints(self) -> list[Path]:
         """The checkpoint files, newest last."""
         return sorted(self.checkpoint_folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
-
-
-def _stat(pid: int) -> list[str] | None:
-    """State, parent, ... of a process as Linux tells them; None where there is no such file."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-
-
-def process_start(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None where the system does not tell.
-
-    With the pid it names a process for good, because pids are used again.
-    """
-    stat = _stat(pid)
-    return None if stat is None else int(stat[19])
-
-
-def is_alive(pid: int, started: int | None) -> bool:
-    """Whether the process with this pid and start time still runs on this host."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it runs, as another user
-    stat = _stat(pid)
-    if stat is None:
-        return True
-    # a zombie has ended and only waits to be reaped
-    return stat[0] != "Z" and (started is None or int(stat[19]) == started)
 
 
 def list_runs(base: Path) -> Iterator[Run]:

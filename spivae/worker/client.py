@@ -163,11 +163,15 @@ class _Process:
                 break
             except subprocess.TimeoutExpired:
                 log.warning("worker %d does not end", self.pid)
-        for thread in (self._listener, self._drain):
-            if thread is not threading.current_thread():
+        for thread, pipe in (
+            (self._listener, self._popen.stdout),
+            (self._drain, self._popen.stderr),
+            (None, self._popen.stdin),
+        ):
+            if thread is not None and thread is not threading.current_thread():
                 thread.join(GRACE)
-        for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
-            if pipe is not None:
+            # closing a pipe that another thread reads would wait for that thread
+            if pipe is not None and (thread is None or not thread.is_alive()):
                 with contextlib.suppress(OSError):
                     pipe.close()
 

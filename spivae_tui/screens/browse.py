@@ -138,8 +138,10 @@ class BrowseScreen(SpivaeScreen):
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.state is WorkerState.ERROR:
-            self._scanning = False
             error = event.worker.error
+            if event.worker.group == "scan":
+                self._scanning, self._scanned_once = False, True
+                self._show_listing()
             self.notify(
                 f"{type(error).__name__}: {error}",
                 severity="error",
@@ -150,7 +152,7 @@ class BrowseScreen(SpivaeScreen):
     def _poll(self) -> None:
         # a scan that took long is not repeated at once
         rested = time.monotonic() - self._scan_started > 10 * self._scan_cost
-        if not self._scanning and rested and self.is_current:
+        if not self._scanning and rested and self.is_active:
             self._look_for_changes()
 
     @work(thread=True, exclusive=True, group="poll", exit_on_error=False)

@@ -129,7 +129,8 @@ class CheckpointScreen(SpivaeScreen):
         from spivae_tui.widgets.analysis_pane import AnalysisPane
 
         analysis = self.analyses[tab - len(FIXED_TABS)]
-        return AnalysisPane(self.path, analysis, self.data, self.spivae.look, id=self._pane_id(tab))
+        app = self.spivae
+        return AnalysisPane(self.path, analysis, self.data, app.worker, app.look, id=self._pane_id(tab))
 
     @work(exclusive=True, group="tab")
     async def _show_tab(self, tab: int) -> None:
@@ -144,7 +145,7 @@ class CheckpointScreen(SpivaeScreen):
         pane = self.analysis_pane
         if pane is not None:
             self.set_focus(None)
-            pane.come_up(self.spivae.worker)
+            pane.come_up()
         elif self.pane is not None:
             lists = self.pane.query(RowList)
             (self.pane if isinstance(self.pane, RowList) else lists.first()).focus()
@@ -175,7 +176,7 @@ class CheckpointScreen(SpivaeScreen):
             self.data[event.name] = event.value
         pane = self.analysis_pane
         if pane is not None:
-            pane.come_up(self.spivae.worker)
+            pane.come_up()
 
     def on_analysis_pane_state_changed(self) -> None:
         self.refresh_bindings()
@@ -196,7 +197,7 @@ class CheckpointScreen(SpivaeScreen):
         if self.checkpoint is None:
             self._load()
         elif (pane := self.analysis_pane) is not None:
-            pane.compute(self.spivae.worker)
+            pane.compute()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         pane = self.analysis_pane if self.is_mounted else None
@@ -222,7 +223,7 @@ class CheckpointScreen(SpivaeScreen):
 
     def action_cancel(self) -> None:
         if (pane := self.analysis_pane) is not None:
-            pane.cancel(self.spivae.worker)
+            pane.cancel()
 
     def action_close_options(self) -> None:
         if (pane := self.analysis_pane) is not None:
@@ -231,10 +232,3 @@ class CheckpointScreen(SpivaeScreen):
 
     def action_back(self) -> None:
         self.dismiss()
-
-    def on_unmount(self) -> None:
-        from spivae_tui.widgets.analysis_pane import AnalysisPane
-
-        for pane in self.query(AnalysisPane):
-            if pane.running:
-                pane.cancel(self.spivae.worker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from spivae_tui.plot import PlotView
 
 POLL_SECONDS = 0.5
+AT_LEAST_EVERY = 2.0  # seconds between two drawings of curves that grow by less than a dot
 IN_BACKGROUND = 4  # beneath another screen, only every fourth time
 TABS = ("Curves", "Epochs", "Log")
 ALL_AT_ONCE = (120, 34)  # cells; below, the tabs show one thing at a time
@@ -67,6 +69,8 @@ class LiveRunScreen(SpivaeScreen):
         self._polling = False
         self._again = False
         self._missed = 0
+        self._drawn = (0.0, 0.0)
+        self._advised: tuple[str, str] = ("", "")
 
     def compose_body(self) -> Iterable[Widget]:
         from spivae_tui.plot import PlotView
@@ -105,7 +109,7 @@ class LiveRunScreen(SpivaeScreen):
 
     def _tick(self) -> None:
         self._missed += 1
-        if self.is_current or self._missed >= IN_BACKGROUND:
+        if self.is_active or self._missed >= IN_BACKGROUND:
             self._missed = 0
             self.look_again(only_if_new=True)
 
@@ -150,7 +154,9 @@ class LiveRunScreen(SpivaeScreen):
             self._tell_the_end(view)
         self._show_state(view)
         if view.figure is not None:
-            self.curves.set_figure(view.figure, self._panel())
+            if self._shows_more(before, view):
+                self._drawn = (view.epoch, time.monotonic())
+                self.curves.set_figure(view.figure, self._panel())
         else:
             self.curves.set_placeholder(_waiting(view))
         if before is None or view.epochs != before.epochs:
@@ -158,6 +164,21 @@ class LiveRunScreen(SpivaeScreen):
         if before is None or view.log != before.log:
             self._show_log(view)
         self.refresh_bindings()
+
+    def _shows_more(self, before: RunView | None, view: RunView) -> bool:
+        """Whether the curves would look different: they have grown by a dot, or two seconds have passed."""
+        assert view.figure is not None
+        axis = view.figure.panels[0].x
+        if before is None or before.figure is None or self.curves.figure is None or view.read < 1:
+            return True
+        if (view.state, view.epochs) != (before.state, before.epochs) or view.step < before.step:
+            return True
+        shown = self.curves.figure.panels[0].x
+        if (axis.low, axis.high) != (shown.low, shown.high):
+            return True
+        epoch, drawn_at = self._drawn
+        dot = ((axis.high or 0.0) - (axis.low or 0.0)) / max(1, self.curves.size.width)
+        return view.epoch - epoch >= dot or time.monotonic() - drawn_at >= AT_LEAST_EVERY
 
     # Showing
 
@@ -188,7 +209,7 @@ class LiveRunScreen(SpivaeScreen):
         self.title_bar.show(place=f"runs › {view.info.id}", remark=" · ".join(remark))
         if self._asking:
             self._advise(
-                "Stop this training and save what it has learned?  s or ⏎ stops it · esc lets it go on",
+                "Save and stop this training?  s stops it · esc lets it go on",
                 "warn",
             )
         else:
@@ -196,10 +217,9 @@ class LiveRunScreen(SpivaeScreen):
 
     def _advise(self, words: str, role: str) -> None:
         line = self.query_one("#run-advice", Static)
-        classes = {f"-{role}", "-said"} if words else set()
-        if (words, classes) != getattr(self, "_advised", None):
-            self._advised = (words, classes)
-            line.set_classes(classes)
+        if (words, role) != self._advised:
+            self._advised = (words, role)
+            line.set_classes(f"-{role} -said" if words else "")
             line.update(words)
 
     def _show_log(self, view: RunView) -> None:

@@ -57,11 +57,11 @@ class TrainScreen(SpivaeScreen):
             name = Input(compact=True, id="write-name", select_on_focus=False)
             name.cursor_blink = False
             yield name
-        with Horizontal(id="train-foot"):
-            with Vertical(id="train-words"):
-                yield Static(id="train-summary", markup=False)
+        with Vertical(id="train-foot"):
+            yield Static(id="train-summary", markup=False)
+            with Horizontal(id="train-last"):
                 yield Static(id="train-help", markup=False)
-            yield Button("Start training", id="start", compact=True)
+                yield Button("Start training", id="start", compact=True)
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._load)
@@ -163,6 +163,7 @@ class TrainScreen(SpivaeScreen):
             amounts = summarize(self.checked.recipe)
             self.phases.show_units(amounts.predicted)
             self._say(summary, " · ".join(amounts.words()), bad=False)
+            self.body.show_plan(self.checked.recipe)
         elif self.checked.first is not None:
             path, reason = self.checked.first
             self.phases.show_units(self.phases.units)
@@ -170,6 +171,11 @@ class TrainScreen(SpivaeScreen):
         self.query_one("#start", Button).disabled = self.checked.recipe is None or self._starting
         if before is None or (before.recipe is None) != (self.checked.recipe is None):
             self.refresh_bindings()
+
+    def on_resize(self) -> None:
+        # there may be room for the plan only now
+        if self.checked is not None and self.checked.recipe is not None:
+            self.call_after_refresh(self.body.show_plan, self.checked.recipe)
 
     def _say(self, line: Static, words: str, bad: bool = False) -> None:
         line.set_class(bad, "-bad")

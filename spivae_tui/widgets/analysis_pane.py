@@ -50,6 +50,7 @@ class AnalysisPane(Vertical):
         path: str,
         analysis: Analysis,
         data: dict[str, Any],
+        worker: WorkerLike,
         look: Look | None = None,
         *,
         id: str | None = None,
@@ -60,6 +61,7 @@ class AnalysisPane(Vertical):
         self.path = path
         self.analysis = analysis
         self.data = data
+        self.worker = worker
         self.look = look
         self.declared = declared_options(analysis.options)
         self.options = {option.name: option.default for option in self.declared}
@@ -102,17 +104,17 @@ class AnalysisPane(Vertical):
 
     # Computing
 
-    def come_up(self, worker: WorkerLike) -> None:
+    def come_up(self) -> None:
         """The pane is shown: compute unless there is a result for these options."""
         for field in self.query(Field):
             if field.group == "data" and field.value != self.data[field.option.name]:
                 field.set_value(self.data[field.option.name])
         if self._done_for != self._wanted():
-            self.compute(worker)
+            self.compute()
 
-    def compute(self, worker: WorkerLike) -> None:
+    def compute(self) -> None:
         """Ask the worker; what ran before for this pane is cancelled."""
-        self.cancel(worker)
+        self.cancel()
         self._serial += 1
         serial = self._serial
         self._done_for = self._wanted()
@@ -126,21 +128,25 @@ class AnalysisPane(Vertical):
             "data": {name: value for name, value in self.data.items() if value is not None},
         }
         try:
-            self._job = worker.submit("analyze", payload, lambda event: self._said(serial, event))
+            self._job = self.worker.submit("analyze", payload, lambda event: self._said(serial, event))
         except SpivaeError as error:
             self.error = str(error)
         self._show_state()
         self.post_message(self.StateChanged())
 
-    def cancel(self, worker: WorkerLike) -> None:
+    def cancel(self) -> None:
         """Stop what runs; its last result stays."""
         if self._job is not None:
-            worker.cancel(self._job)
+            self.worker.cancel(self._job)
             self._job, self._done_for = None, None
             self._serial += 1
             self.error = "" if self.figure is not None else "cancelled"
             self._show_state()
             self.post_message(self.StateChanged())
+
+    def on_unmount(self) -> None:
+        if self._job is not None:
+            self.worker.cancel(self._job)
 
     def _said(self, serial: int, event: Any) -> None:
         # called from the worker's reader thread; posting is all that is allowed here

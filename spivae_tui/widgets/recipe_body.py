@@ -9,6 +9,9 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Select, Static
 
+from spivae.training.recipe import Recipe
+from spivae_tui.plan_figure import plan
+from spivae_tui.plot import PlotView
 from spivae_tui.recipe_form import DATA, MODEL, PROCESS, TRAINING, FormField, RecipeForm
 from spivae_tui.widgets.form_line import Choice, FormLine, Typed
 from spivae_tui.widgets.recipe_tables import GridTable, PhaseTable
@@ -59,12 +62,14 @@ class RecipeBody(Horizontal):
                 yield Static("Training", classes="section")
                 yield from self._lines(TRAINING)
         with VerticalScroll(id="recipe-right", can_focus=False):
-            with Vertical(classes="section-box", id="recipe-data"):
-                yield Static("Data", classes="section")
-                yield from self._lines(DATA)
-            with Vertical(classes="section-box", id="recipe-model"):
-                yield Static("Model", classes="section")
-                yield from self._lines(MODEL)
+            with Vertical(id="recipe-columns"):
+                with Vertical(classes="section-box", id="recipe-data"):
+                    yield Static("Data", classes="section")
+                    yield from self._lines(DATA)
+                with Vertical(classes="section-box", id="recipe-model"):
+                    yield Static("Model", classes="section")
+                    yield from self._lines(MODEL)
+            yield PlotView(placeholder="", id="plan")
 
     def _lines(self, specs: Iterable[FormField]) -> Iterable[FormLine]:
         return (field_line(spec, self.form.texts[spec.path]) for spec in specs)
@@ -73,6 +78,12 @@ class RecipeBody(Horizontal):
         """Say at each field what is wrong with it."""
         for line in self.query(FormLine):
             line.show_errors(errors)
+
+    def show_plan(self, recipe: Recipe) -> None:
+        """Draw what the phases are going to do, where there is room for it."""
+        plot = self.query_one(PlotView)
+        if plot.display:
+            plot.set_figure(plan(recipe))
 
     def control(self, path: str) -> Typed | Choice | None:
         """The control of a field."""

@@ -75,7 +75,7 @@ class PhaseTable(Vertical):
 
     def compose(self) -> ComposeResult:
         yield heading(
-            ("Phases", "line-label section"), ("epochs", "count"), ("beta", "number"), ("of 1/n", "units"), ("lr max", "number"),
+            ("Phases", "line-label section"), ("epochs", "count"), ("beta", "number"), ("×1/n", "units"), ("lr max", "number"),
         )  # fmt: skip
         yield from (self._line(index) for index in range(self.form.phases))
         yield Button("+ add a phase", id="add-phase", compact=True)
@@ -98,9 +98,8 @@ class PhaseTable(Vertical):
 
     def show_units(self, predicted: int | None) -> None:
         """Write each beta in units of the true weight, 1 / `predicted`."""
-        names = list(self.query(".column-name.units").results(Static))
-        for name in names:
-            _say(name, f"of 1/{predicted}" if predicted else "of 1/n")
+        for name in self.query(".column-name.units").results(Static):
+            _say(name, f"×1/{predicted}" if predicted else "×1/n")
         for index, line in enumerate(self.lines):
             words = ""
             if predicted:

@@ -206,6 +206,34 @@ def test_a_storage_of_another_size_than_declared_is_refused(tmp_path):
     assert "are missing" in _refusal(write_archive(tmp_path / "m.tar", dumps(top(state)), {"0": bytes(8)}))
 
 
+def test_tensors_that_overlap_cannot_claim_more_than_the_file_holds(tmp_path):
+    zeros = np.zeros(40_000, np.float32)
+    many = {"o_dim": 400, "res_channels": 100, "stack_size": 100}
+    weights = small_weights(np.random.default_rng(0), **many)
+    state, storages = {}, {"z": zeros.tobytes()}
+    for i, (name, array) in enumerate(weights.items()):
+        state[name], storages[str(i)] = tensor(storage(str(i), array.size), array.shape), array.tobytes()
+    for block in range(200):  # each another view of the same zeros
+        rows = tensor(storage("z", 40_000), (200, 100, 2), (200, 2, 1), 0)
+        shifted = tensor(storage("z", 40_000), (100, 100, 1), (100, 1, 1), block)
+        state[f"res_stack.{block}.dilated.conv.weight"] = rows
+        state[f"res_stack.{block}.conv_res.weight"] = shifted
+    content = dumps(top(state, {**SMALL, **many}))
+    path = write_archive(tmp_path / "m.tar", content, storages)
+    with pytest.raises(SpivaeError, match="more numbers than the file holds"):
+        read(path)
+
+
+@pytest.mark.parametrize("key", ["layer_size", "stack_size"])
+def test_arguments_of_an_absurd_network_are_refused(tmp_path, key):
+    path = write_archive(
+        tmp_path / "m.tar", dumps(top({"a": tensor(storage("0", 1), (1,))}, {**SMALL, key: 10**9}))
+    )
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("model/data/0", bytes(4))
+    assert f"{key} 1000000000 is past" in _refusal(path)
+
+
 def _array(shape, code, data, fortran=False):
     dtype = call("numpy", "dtype", code, False, True, state=(3, "<", None, None, None, -1, -1, 0))
     made = (named("numpy", "ndarray"), (0,), call("_codecs", "encode", "b", "latin1"))

@@ -22,6 +22,7 @@ from torch_archives import (
 )
 
 from spivae.checkpoint import convert, read, read_header
+from spivae.checkpoint.arrays import decode
 from spivae.errors import SpivaeError
 
 RNG = np.random.default_rng(0)
@@ -85,6 +86,14 @@ def test_files_of_machines_of_either_byte_order_are_read(tmp_path, order):
     for name, array in weights.items():
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype.isnative
+
+
+def test_bfloat16_of_either_byte_order_is_decoded():
+    values = np.array([1.5, -2.0, 3.140625], np.float32)
+    halves = (values.view(np.uint32) >> 16).astype(np.uint16)
+    for order in ("<", ">"):
+        stored = halves.astype(halves.dtype.newbyteorder(order)).tobytes()
+        np.testing.assert_array_equal(decode(stored, "bfloat16", order), values)
 
 
 def test_an_unknown_byte_order_is_refused(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from figures import ASCII, BRAILLE, colors, line, text
@@ -35,7 +37,7 @@ Loss  NLL (nats)
  |     **   +++
 4+       ***   +++
  |          ***** +++++++++++++
-2+- - - - - - - -*****- - - - - - - - - -
+2+- - - - - - - -*****- - - - - - - - -
  |                    ******************
  ++--------+---------+--------+--------+
   0        1         2        3        4
@@ -149,8 +151,8 @@ def test_a_long_family_of_curves_has_a_gradient_for_a_legend() -> None:
 def test_a_legend_that_cannot_fit_is_cut_with_an_ellipsis() -> None:
     many = tuple(line([k], label=f"a rather long label {k}") for k in range(6))
     rows = drawn(Panel(marks=many, x=Axis(label="t")), 40, 9).splitlines()
-    assert rows[-2].strip() == "** a rather long label 0 ~"
-    assert rows[-1].strip() == "t"
+    assert rows[-2].strip() == "** a rather long label 0"
+    assert rows[-1].endswith("~           t")
 
 
 def test_words_and_guides_are_drawn_where_they_belong() -> None:
@@ -158,7 +160,9 @@ def test_words_and_guides_are_drawn_where_they_belong() -> None:
     marks = (VLine(x=5.0), Text(x=5.0, y=5.0, text="true β"), Points(x=np.array([0.0]), y=np.array([0.0])))
     rows = drawn(Panel(marks=marks, x=axis, y=axis)).splitlines()
     assert any("true beta" in row for row in rows)
-    assert [row[22] for row in rows[:4]] == [" ", "|", " ", "|"]
+    places = {row.index("|", 4) for row in rows[:8] if "|" in row[4:]}
+    assert len(places) == 1
+    assert 20 <= places.pop() <= 24
 
 
 def test_few_points_are_markers_and_many_are_dots() -> None:
@@ -198,7 +202,7 @@ def test_without_colours_nothing_is_coloured() -> None:
 def test_spans_are_as_few_as_the_styles() -> None:
     for row in draw_panel(LOSS, 80, 24, Look()):
         visible = [span for span in row if span.text.strip()]
-        assert all(a[1:] != b[1:] for a, b in zip(visible, visible[1:], strict=False))
+        assert all(a[1:] != b[1:] for a, b in pairwise(visible))
 
 
 @pytest.mark.parametrize(

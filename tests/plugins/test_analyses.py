@@ -59,6 +59,15 @@ def test_each_works_where_cells_of_the_grid_are_empty(analysis):
     assert analysis.figure(result).panels
 
 
+def test_each_works_where_a_trajectory_has_no_finite_prediction(analysis):
+    given = theoretical(SBM, grid_of(SBM))
+    for name in ("mu", "logvar", "kl", "nll", "out_mean", "out_std"):
+        getattr(given[1], name)[0] = np.nan
+    result = analysis.compute(context(analysis, SBM, None, given))
+    assert decode(encode(analysis.figure(result))).panels
+    json.dumps(result.to_json(), allow_nan=False)
+
+
 def test_each_works_for_a_model_without_latents(analysis):
     given = theoretical(SBM, grid_of(SBM), latents=0)
     result = analysis.compute(context(analysis, SBM, None, given))

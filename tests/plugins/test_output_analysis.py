@@ -35,7 +35,7 @@ def from_theory(process, theta, **options):
 def test_a_perfect_model_of_sbm_lies_on_theory_with_and_without_the_scaling_of_time(scaling):
     result = from_theory(SBM, cells(SBM), seed_scaling=scaling)
     np.testing.assert_allclose(result.arrays["D_out"], result.arrays["theory"], rtol=1e-10)
-    assert result.scalars["typical_error"] < 1e-10
+    assert result.scalars["diffusion_error"] < 1e-10
 
 
 def test_the_scaled_curves_begin_at_alpha_times_d_with_time_one():
@@ -87,6 +87,12 @@ def test_curves_and_panels_are_chosen_evenly_or_by_value():
     np.testing.assert_allclose(result.arrays["D"], [1e-5, 1e-2])
     result = from_theory(SBM, cells(SBM), value=2e-4)
     np.testing.assert_allclose(result.arrays["D"], [2.15443469e-4])
+
+
+def test_where_all_shown_cells_are_empty_there_is_no_error_to_tell():
+    result = from_theory(SBM, np.array([[0.5, 1e-4], [0.7, 1e-3]]), value=1e-3, curves=1)
+    assert result.scalars["diffusion_error"] is None
+    assert "theory" not in OUTPUT.figure(result).caption
 
 
 def test_each_panel_has_a_shaded_curve_and_a_dashed_theory_for_each_alpha_and_the_line_d():

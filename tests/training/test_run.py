@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.liveness import is_alive, process_start
 from spivae.training.recipe import Recipe
-from spivae.training.run import Run, find_run, is_alive, list_runs, process_start
+from spivae.training.run import Run, find_run, list_runs
 
 
 @pytest.fixture

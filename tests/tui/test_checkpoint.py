@@ -262,7 +262,7 @@ async def test_a_checkpoint_that_cannot_be_read_says_why() -> None:
     app = fakes.app(read_header=refuse)
     async with app.run_test(size=(80, 24)) as pilot:
         app.open_checkpoint(PATH)
-        await fakes.until(pilot, lambda: isinstance(app.screen, CheckpointScreen))
+        await fakes.until(pilot, lambda: app.screen.query("#notice"))
         words = app.screen.query_one("#notice", Notice)
         await fakes.until(pilot, lambda: "names os.system" in str(words.render()))
         await pilot.press("escape")

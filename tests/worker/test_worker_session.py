@@ -56,7 +56,7 @@ def test_its_predictions_are_those_of_the_reference(session, tmp_path):
 
 def test_its_diffusion_coefficient_follows_theory_in_the_middle_of_the_range(session):
     _, result = analyzed(session, "output", per_cell=5, value=1e-3)
-    assert result.scalars["typical_error"] < 0.5
+    assert result.scalars["diffusion_error"] < 0.5
 
 
 def test_a_model_without_latents_is_analyzed_all_the_same(session):

@@ -1,0 +1,37 @@
+"""What a recipe is going to do: learning rate and beta against the epoch, before anything has been trained."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spivae.figure.spec import Axis, Figure, HLine, Line, Panel
+from spivae.training.recipe import Recipe
+from spivae.training.schedule import one_cycle
+from spivae_tui.run_figure import log_limits
+
+POINTS = 200  # of each phase's cycle
+
+
+def plan(recipe: Recipe) -> Figure:
+    """The cycles of the learning rate, and beta with the true weight of the -ELBO marked."""
+    at, rates, betas, begin = [], [], [], 0
+    for phase in recipe.training.phase:
+        at.append(begin + np.linspace(0, phase.epochs, POINTS))
+        rates.append([one_cycle(step, POINTS, phase.lr_max)[0] for step in range(POINTS)])
+        betas.append(np.full(POINTS, phase.beta))
+        begin += phase.epochs
+    x, lr, beta = np.concatenate(at), np.concatenate(rates), np.concatenate(betas)
+    true = recipe.model_args.true_beta
+    epoch = Axis(label="epoch", low=0.0, high=float(begin))
+    low, high = log_limits(np.append(beta, true), 1e-6) or (1e-4, 1e-2)
+    return Figure(
+        panels=(
+            Panel(
+                marks=(HLine(y=true, muted=True, label="true weight"), Line(x=x, y=np.maximum(beta, low), color=3)),
+                x=epoch,
+                y=Axis(label="beta", scale="log", low=low, high=high),
+            ),
+            Panel(marks=(Line(x=x, y=lr, color=2),), x=epoch, y=Axis(label="learning rate", low=0.0)),
+        ),
+        columns=2,
+    )

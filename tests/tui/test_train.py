@@ -1,0 +1,304 @@
+"""Train: the form says at once what is wrong and what a recipe amounts to, and starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import fakes
+import pytest
+import runs
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, Select, Static
+
+from spivae.errors import WorkFailed
+from spivae.process import Parameter, Process
+from spivae.training import recipe as recipes
+from spivae.training.recipe import Recipe
+from spivae_tui.app import SpivaeApp
+from spivae_tui.recipe_sources import find
+from spivae_tui.screens.live import LiveRunScreen
+from spivae_tui.screens.train import TrainScreen
+from spivae_tui.services import Services
+from spivae_tui.widgets.form_line import Choice, FormLine, Typed
+
+SHIPPED = Path(__file__).parents[2] / "models" / "sbm.toml"
+
+
+class Sbm(Process):
+    name, title = "sbm", "Scaled Brownian motion"
+    parameters = (Parameter("alpha", 0.2, 1.8, points=21), Parameter("D", 1e-5, 1e-2, scale="log", points=10))
+
+
+class Walk(Process):
+    name, title = "walk", "A biased walk"
+    parameters = (Parameter("v", -1.0, 1.0, points=5),)
+
+
+class TrainApp(SpivaeApp):
+    """The app, opened on the form; trainings are not started but noted."""
+
+    def __init__(self, folder: Path, outcome: Exception | None = None, **look: Any) -> None:
+        self.launched: list[Recipe] = []
+        self.written: dict[str, str] = {}
+        self.run_folder = folder / "runs"
+
+        def launch(recipe: Recipe) -> Any:
+            if outcome is not None:
+                raise outcome
+            self.launched.append(recipe)
+            return runs.make_run(self.run_folder, 5)
+
+        services = Services(
+            scan=fakes.nothing,
+            plugins=lambda: SimpleNamespace(processes={"sbm": Sbm(), "walk": Walk()}),  # type: ignore[arg-type,return-value]
+            launch=launch,
+            write_text=lambda path, text: self.written.__setitem__(str(path), text),
+            now=lambda: runs.NOW,
+        )
+        super().__init__([], services=services, **look)
+        self.models = folder / "models"
+        self.models.mkdir()
+        shutil.copy(SHIPPED, self.models)
+
+    def on_mount(self) -> None:
+        self.push_screen(TrainScreen([self.models / "sbm.toml"]))
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainApp:
+    monkeypatch.chdir(tmp_path)
+    return TrainApp(tmp_path)
+
+
+async def shown(pilot: Pilot[Any]) -> TrainScreen:
+    """Wait until the form is on the screen."""
+    for _ in range(400):
+        screen = pilot.app.screen
+        if isinstance(screen, TrainScreen) and screen.checked is not None:
+            await pilot.pause()
+            return screen
+        await asyncio.sleep(0.02)
+    raise AssertionError("the form never came")
+
+
+async def enter(pilot: Pilot[Any], path: str, text: str) -> None:
+    """Type a text into a field, in place of what is there."""
+    screen = pilot.app.screen
+    assert isinstance(screen, TrainScreen)
+    control = screen.body.control(path)
+    assert isinstance(control, Typed)
+    control.focus()
+    await pilot.pause()
+    await pilot.press("end", *["backspace"] * len(control.value), *text)
+    await pilot.pause()
+
+
+def summary(screen: TrainScreen) -> str:
+    return str(screen.query_one("#train-summary", Static).content)
+
+
+async def test_the_form_shows_the_shipped_recipe_and_what_it_amounts_to(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        assert summary(screen).startswith("16 epochs = 4,992 steps of 256 · 262,885 parameters · sees 32 steps back")
+        assert screen.checked is not None
+        assert screen.checked.recipe == recipes.load(SHIPPED)
+        assert [str(cell.content) for cell in screen.query(".true-beta").results(Static)] == ["0.0367", "0.367", "1.47"]
+
+
+async def test_an_error_is_shown_at_its_field_while_it_is_typed_and_goes_when_it_is_mended(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await enter(pilot, "training.phase.1.epochs", "-4")
+        control = screen.body.control("training.phase.1.epochs")
+        assert control is not None
+        assert control.has_class("-wrong")
+        line = next(node for node in control.ancestors if isinstance(node, FormLine))
+        assert "needs at least 1" in str(line.query_one(".line-error", Static).content)
+        assert summary(screen).startswith("training.phase.1.epochs: needs at least 1")
+        assert screen.query_one("#start", Button).disabled
+        await enter(pilot, "training.phase.1.epochs", "4")
+        assert not control.has_class("-wrong")
+        assert not screen.query_one("#start", Button).disabled
+
+
+async def test_a_smaller_network_is_counted_at_once(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await enter(pilot, "model.layer_size", "2")
+        assert "sees 8 steps back" in summary(screen)
+        assert str(screen.query_one(".column-name.units", Static).content) == "×1/391"
+
+
+async def test_starting_trains_the_recipe_and_goes_to_its_run(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await enter(pilot, "training.phase.0.beta", "1/367")
+        await pilot.press("f2")
+        for _ in range(200):
+            if isinstance(app.screen, LiveRunScreen):
+                break
+            await asyncio.sleep(0.02)
+        assert isinstance(app.screen, LiveRunScreen)
+        assert app.launched[0].training.phase[0].beta == pytest.approx(1 / 367)
+        assert not any(isinstance(screen, TrainScreen) for screen in app.screen_stack)
+
+
+async def test_a_wrong_recipe_is_not_started_but_its_field_gets_the_cursor(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await enter(pilot, "dataset.validation", "2")
+        await pilot.press("escape", "s")
+        await pilot.pause()
+        assert app.launched == []
+        assert screen.focused is screen.body.control("dataset.validation")
+
+
+async def test_a_start_that_fails_says_why_and_can_be_tried_again(tmp_path: Path) -> None:
+    app = TrainApp(tmp_path, WorkFailed("runs: cannot be made (Permission denied); choose another --run-dir"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await pilot.press("s")
+        for _ in range(200):
+            if app._notifications:
+                break
+            await asyncio.sleep(0.02)
+        assert any("Permission denied" in notification.message for notification in app._notifications)
+        await pilot.pause()
+        assert not screen.query_one("#start", Button).disabled
+
+
+async def test_phases_are_added_and_removed_by_key(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await pilot.press("f6")
+        await pilot.pause()
+        assert len(list(screen.phases.lines)) == 4
+        assert getattr(screen.focused, "path", "") == "training.phase.3.epochs"
+        assert summary(screen).startswith("25 epochs")
+        await pilot.press("f7", "f7", "f7", "f7")
+        await pilot.pause()
+        assert len(list(screen.phases.lines)) == 1
+
+
+async def test_a_click_on_the_cross_removes_that_phase(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await pilot.click(list(screen.query(".remove"))[0])
+        await pilot.pause()
+        assert screen.form is not None
+        assert [screen.form.texts[f"training.phase.{index}.beta"] for index in range(2)] == ["1e-3", "4e-3"]
+
+
+async def test_another_process_brings_its_grid(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        screen.query_one("#process", Select).value = "walk"
+        await pilot.pause()
+        await pilot.pause()
+        assert screen.checked is not None
+        assert screen.checked.recipe is not None
+        assert list(screen.checked.recipe.process.grid) == ["v"]
+        assert screen.body.control("process.grid.v.low") is not None
+        assert screen.body.control("process.grid.alpha.low") is None
+
+
+async def test_arrows_go_from_line_to_line_and_space_changes_a_choice(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        first = screen.body.control("process.grid.alpha.low")
+        assert first is not None
+        first.focus()
+        await pilot.press("down")
+        assert getattr(screen.focused, "path", "") == "process.grid.D.low"
+        await pilot.press("down")
+        assert getattr(screen.focused, "path", "").startswith("training.phase.0.")
+        fresh = screen.body.control("dataset.fresh")
+        assert isinstance(fresh, Choice)
+        fresh.focus()
+        await pilot.press("space")
+        await pilot.pause()
+        assert screen.checked is not None
+        assert screen.checked.recipe is not None
+        assert not screen.checked.recipe.dataset.fresh
+
+
+async def test_the_recipe_is_written_to_a_file_and_an_old_one_is_only_replaced_when_asked(
+    app: TrainApp, tmp_path: Path
+) -> None:
+    (tmp_path / "sbm.toml").write_text("old")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await enter(pilot, "training.batch", "128")
+        await pilot.press("f3")
+        assert screen.query_one("#write-name", Input).value == "sbm.toml"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.written == {}
+        await pilot.press("enter")
+        await pilot.pause()
+        assert recipes.parse_text(app.written["sbm.toml"], "sbm.toml").training.batch == 128
+
+
+async def test_changes_are_not_lost_to_one_escape(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await enter(pilot, "training.batch", "128")
+        await pilot.press("escape", "escape")
+        assert isinstance(app.screen, TrainScreen)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, TrainScreen)
+
+
+async def test_an_untouched_form_is_left_at_once(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, TrainScreen)
+
+
+async def test_a_broken_recipe_is_told_and_the_defaults_stand_in(app: TrainApp) -> None:
+    (app.models / "sbm.toml").write_text("[[training.phase]]\nepochs = -1\n")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        assert any("training.phase.0.epochs" in notification.message for notification in app._notifications)
+        assert screen.checked is not None
+        assert screen.checked.recipe is not None
+
+
+def test_recipes_are_found_once_and_other_toml_files_are_not(tmp_path: Path) -> None:
+    run = runs.make_run(tmp_path / "runs", 1)
+    shutil.copy(SHIPPED, tmp_path / "mine.toml")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    (tmp_path / "empty.toml").write_text("")
+    found = find([tmp_path / "mine.toml", run.recipe_path], [tmp_path / "runs"], tmp_path)
+    assert [source.label for source in found] == [f"{tmp_path.name}/mine.toml", f"run {run.id}"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+def test_the_form_looks_cared_for(
+    snap_compare: Callable[..., bool], app: TrainApp, size: tuple[int, int]
+) -> None:
+    async def ready(pilot: Pilot[Any]) -> None:
+        screen = await shown(pilot)
+        for _ in range(200):
+            plot = screen.query_one("#plan")
+            if not plot.display or plot.is_current:  # type: ignore[attr-defined]
+                break
+            await asyncio.sleep(0.02)
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+def test_a_mistake_in_the_form_looks_cared_for(snap_compare: Callable[..., bool], app: TrainApp) -> None:
+    async def ready(pilot: Pilot[Any]) -> None:
+        await shown(pilot)
+        await enter(pilot, "training.phase.1.beta", "-1")
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=ready)
