@@ -63,8 +63,11 @@ class Option:
             return _BOOLEANS[value.lower()]
         try:
             parsed = self.kind(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise SpivaeError(f"option {self.name}: {value!r} is no {self.kind.__name__}") from None
+        # int() cuts 3.7 to 3, and every comparison with NaN is false
+        if parsed != parsed or (self.kind is int and isinstance(value, float) and parsed != value):
+            raise SpivaeError(f"option {self.name}: {value!r} is no {self.kind.__name__}")
         if self.choices and parsed not in self.choices:
             raise SpivaeError(f"option {self.name}: {value!r} is none of {', '.join(self.choices)}")
         if (self.low is not None and parsed < self.low) or (self.high is not None and parsed > self.high):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from spivae_tui import themes
@@ -77,11 +78,19 @@ class SpivaeApp(App[int]):
     def get_default_screen(self) -> Screen[Any]:
         return BrowseScreen()
 
-    @property
+    @cached_property
     def ascii_only(self) -> bool:
-        """Whether the terminal's encoding has nothing but ASCII for us."""
-        encoding = (sys.__stdout__.encoding or "") if sys.__stdout__ is not None else "utf-8"
+        """Whether the terminal's encoding has nothing but ASCII for us. Textual writes to stderr."""
+        encoding = (sys.__stderr__.encoding or "") if sys.__stderr__ is not None else "utf-8"
         return "utf" not in encoding.lower()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        if not self.ascii_only:
+            return filters
+        from spivae_tui.plain import AsciiFilter
+
+        return [*filters, AsciiFilter()]
 
     def get_key_display(self, binding: Binding) -> str:
         return binding.key_display or readable(binding.key)

@@ -49,7 +49,7 @@ class RunView:
 
     @property
     def checkpoint(self) -> Path | None:
-        """The checkpoint that stands for the run: the final one, or how it was stopped, or the best, or any."""
+        """The checkpoint that stands for the run: the final one, where it stopped, the best, or any."""
         named = {path.stem: path for path in self.checkpoints}
         order = ("final", "stopped", "best") if self.over else ("best",)
         newest = self.checkpoints[-1] if self.checkpoints else None
@@ -72,7 +72,7 @@ class RunFollower:
         self._read_to = 0
 
     def poll(self, again: bool = False) -> Iterator[RunView]:
-        """A view if anything has changed (or `again`), several while a long file is read; raises SpivaeError."""
+        """A view if anything is new (or `again`), several while a long file is read. Raises SpivaeError."""
         from spivae.training.metrics import MetricsReader
         from spivae_tui.run_series import RunSeries
 
@@ -113,6 +113,7 @@ class RunFollower:
 
         series, info = self._series, run.info
         size = _stamp(run.metrics_path)[1]
+        true = self._recipe.model_args.true_beta if self._recipe is not None else None
         return RunView(
             info=info,
             state=run.state(),
@@ -130,7 +131,7 @@ class RunFollower:
             diverged_at=series.diverged_at,
             log=tuple(tail(run.log_path)),
             read=min(1.0, self._reader.offset / size) if size > 0 else 1.0,
-            figure=figure(series, info.epochs, self.window) if series.step else None,
+            figure=figure(series, info.epochs, self.window, true) if series.step else None,
         )
 
 

@@ -1,13 +1,13 @@
-"""What a recipe is going to do: learning rate and beta against the epoch, before anything has been trained."""
+"""What a recipe is going to do: learning rate and beta against the epoch, before any training."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from spivae.figure.spec import Axis, Figure, HLine, Line, Panel
+from spivae.figure.spec import Axis, Figure, Line, Panel
 from spivae.training.recipe import Recipe
 from spivae.training.schedule import one_cycle
-from spivae_tui.run_figure import log_limits
+from spivae_tui.run_figure import beta_panel
 
 POINTS = 200  # of each phase's cycle
 
@@ -23,15 +23,5 @@ def plan(recipe: Recipe) -> Figure:
     x, lr, beta = np.concatenate(at), np.concatenate(rates), np.concatenate(betas)
     true = recipe.model_args.true_beta
     epoch = Axis(label="epoch", low=0.0, high=float(begin))
-    low, high = log_limits(np.append(beta, true), 1e-6) or (1e-4, 1e-2)
-    return Figure(
-        panels=(
-            Panel(
-                marks=(HLine(y=true, muted=True, label="true weight"), Line(x=x, y=np.maximum(beta, low), color=3)),
-                x=epoch,
-                y=Axis(label="beta", scale="log", low=low, high=high),
-            ),
-            Panel(marks=(Line(x=x, y=lr, color=2),), x=epoch, y=Axis(label="learning rate", low=0.0)),
-        ),
-        columns=2,
-    )
+    rate = Panel(marks=(Line(x=x, y=lr, color=2),), x=epoch, y=Axis(label="learning rate", low=0.0))
+    return Figure(panels=(beta_panel(x, beta, epoch, true), rate), columns=2)

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.color import Color
 from rich.segment import Segment
@@ -21,7 +22,9 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from spivae.figure.look import Look
-from spivae.figure.spec import Figure
+
+if TYPE_CHECKING:  # numpy comes after the first frame
+    from spivae.figure.spec import Figure
 
 # Textual writes a changed line from its widget's left edge on. In narrow bands that is little.
 BANDS = 5
@@ -187,7 +190,7 @@ class PlotView(Widget):
         job, self._drawing = self._drawing, None
         if event.state is WorkerState.SUCCESS and event.worker.result is not None:
             done, rows = event.worker.result
-            if True:
+            if done == self._job():
                 self._show(done, rows)
         elif event.state is WorkerState.ERROR and job is not None and job == self._job():
             self.log.error(event.worker.error)

@@ -35,33 +35,51 @@ class FormField:
 DATA = (
     FormField("dataset.steps", "steps", "int", "displacements of a trajectory, L"),
     FormField("dataset.trajectories", "trajectories", "int", "of all cells together, rounded to whole cells"),
-    FormField("dataset.validation", "validation", "float", "share of the trajectories that is kept for validation"),
-    FormField("dataset.fresh", "fresh noise", "bool", "new trajectories in every epoch, instead of a fixed set"),
+    FormField(
+        "dataset.validation", "validation", "float", "share of the trajectories that is kept for validation"
+    ),
+    FormField(
+        "dataset.fresh", "fresh noise", "bool", "new trajectories in every epoch, instead of a fixed set"
+    ),
     FormField("dataset.seed", "data seed", "int", "of the trajectories' noise"),
-    FormField("dataset.file", "from file", "text", "an .npz file to train on; empty: made as it is needed", (), True),
+    FormField(
+        "dataset.file", "from file", "text", "an .npz file to train on; empty: made as it is needed", (), True
+    ),
 )
 MODEL = (
     FormField("model.z_dim", "latents", "int", "z_dim: neurons of the bottleneck, of which few will survive"),
     FormField("model.nf", "conv. filters", "ints", "nf: one number a convolution, as 16, 16, 16, 16"),
     FormField("model.res_channels", "residual width", "int", "res_channels: width of the WaveNet"),
-    FormField("model.layer_size", "layers", "int", "layer_size: dilations 1, 2, 4, ...; sets how far it sees back"),
-    FormField("model.skip_channels", "skip width", "int", "skip_channels: width of the WaveNet's sum of skips"),
+    FormField(
+        "model.layer_size", "layers", "int", "layer_size: dilations 1, 2, 4, ...; sets how far it sees back"
+    ),
+    FormField(
+        "model.skip_channels", "skip width", "int", "skip_channels: width of the WaveNet's sum of skips"
+    ),
     FormField("model.encoder", "dense encoder", "ints", "encoder: sizes of its dense layers, as 200, 100"),
     FormField("model.decoder", "dense decoder", "ints", "decoder: sizes of its dense layers, as 100, 200"),
-    FormField("model.c_channels", "conditioning", "int", "c_channels: equal to nc_out, or 0 for no VAE at all"),
+    FormField(
+        "model.c_channels", "conditioning", "int", "c_channels: equal to nc_out, or 0 for no VAE at all"
+    ),
     FormField("model.nc_out", "nc_out", "int", "nc_out: channels of the decoder's output"),
     FormField("model.avg_size", "pooled size", "int", "avg_size: length after pooling"),
     FormField("model.res_kernel_size", "kernel", "int", "res_kernel_size: of the dilated convolutions"),
     FormField("model.stack_size", "stacks", "int", "stack_size: times that the same blocks are repeated"),
     FormField("model.num_mixtures", "mixtures", "int", "num_mixtures: Gaussians in each prediction"),
-    FormField("model.use_pad", "padding", "bool", "use_pad: zeros on the left, so that all steps are predicted"),
-    FormField("model.g_channels", "global width", "int", "g_channels: channels of a global condition; 0 for none"),
+    FormField(
+        "model.use_pad", "padding", "bool", "use_pad: zeros on the left, so that all steps are predicted"
+    ),
+    FormField(
+        "model.g_channels", "global width", "int", "g_channels: channels of a global condition; 0 for none"
+    ),
 )
 TRAINING = (
     FormField("training.batch", "batch", "int", "trajectories of a step"),
     FormField("training.clip", "clip", "float", "largest norm of the gradient; 0 for no clipping"),
     FormField("training.seed", "seed", "int", "of the weights, the order and the latent noise"),
-    FormField("training.checkpoint_every", "save every", "int", "checkpoint_every: steps between resumable states"),
+    FormField(
+        "training.checkpoint_every", "save every", "int", "checkpoint_every: steps between resumable states"
+    ),
 )
 PROCESS = FormField("process.name", "process", "choice", "whose trajectories the model learns")
 AXIS = ("low", "high", "n", "scale")
@@ -167,13 +185,18 @@ class RecipeForm:
             del self.texts[path]
         axes = dict(grid)
         if process is not None:
-            own = {p.name: {"low": p.low, "high": p.high, "n": p.points, "scale": p.scale} for p in process.parameters}
+            own = {
+                p.name: {"low": p.low, "high": p.high, "n": p.points, "scale": p.scale}
+                for p in process.parameters
+            }
             axes = {name: dict(grid.get(name, axis)) for name, axis in own.items()}
         self.parameters = tuple(axes)
         for name, axis in axes.items():
             for key in AXIS:
                 value = axis.get(key, "linear")
-                self.texts[f"process.grid.{name}.{key}"] = written(float(value) if key in ("low", "high") else value)
+                self.texts[f"process.grid.{name}.{key}"] = written(
+                    float(value) if key in ("low", "high") else value
+                )
 
     def _set_phases(self, rows: Sequence[Mapping[str, Any]]) -> None:
         for path in [path for path in self.texts if path.startswith("training.phase.")]:
@@ -181,7 +204,9 @@ class RecipeForm:
         self.phases = len(rows)
         for index, row in enumerate(rows):
             for key in PHASE:
-                self.texts[f"training.phase.{index}.{key}"] = row[key] if isinstance(row[key], str) else written(row[key])
+                self.texts[f"training.phase.{index}.{key}"] = (
+                    row[key] if isinstance(row[key], str) else written(row[key])
+                )
 
     def choose_process(self, process: Process) -> None:
         """Another process: its own grid takes the place of the old one."""
@@ -285,7 +310,7 @@ def _put(table: Any, path: list[str], value: Any) -> None:
 
 
 def locate(message: str, paths: Iterable[str]) -> tuple[str, str]:
-    """The field that an error of the recipe means, and the reason; "" where it is none of the form's fields."""
+    """The field that an error of the recipe means, and the reason; "" where it is none of the form's."""
     known = set(paths)
     words = message.removeprefix("recipe: ")
     path, _, reason = words.partition(": ")

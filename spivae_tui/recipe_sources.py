@@ -1,4 +1,4 @@
-"""Where a new training can start from: shipped recipes, those of the working folder, and those of earlier runs."""
+"""Where a new training can start from: shipped recipes, those at hand, and those of earlier runs."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spivae.figure.spec import Axis, Figure, HLine, Line, Mark, Panel
+from spivae.figure.spec import Axis, Figure, HLine, Line, Mark, Panel, Text
 
 if TYPE_CHECKING:
     from spivae_tui.run_series import RunSeries
@@ -22,10 +22,15 @@ SURVIVING_KL = 0.05
 _MANTISSAS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 
-def figure(series: RunSeries, epochs: int, window: float = 1.0) -> Figure:
-    """Loss, KL of each latent, learning rate and beta against the epoch; `window` is the share that is shown."""
+def figure(series: RunSeries, epochs: int, window: float = 1.0, true_beta: float | None = None) -> Figure:
+    """Loss, KL of each latent, learning rate and beta; `window` is the share of the epochs that is shown."""
     x = _x_axis(series.epoch, epochs, window)
-    panels = [_loss(series, x), _kl(series, x), _rate(series, x), _beta(series, x)]
+    panels = [
+        _loss(series, x),
+        _kl(series, x),
+        _rate(series, x),
+        beta_panel(series.x, series.curve("beta"), x, true_beta),
+    ]
     if not series.latents:
         del panels[1]
     return Figure(panels=tuple(panels), columns=2)
@@ -56,8 +61,9 @@ def linear_limits(values: Array) -> tuple[float, float] | None:
     low, high = float(finite.min()), float(finite.max())
     span = max(high - low, 1e-9 * max(abs(low), abs(high)), 1e-12)
     decade = 10.0 ** math.floor(math.log10(span))
-    step = next(decade * part for part in (0.1, 0.2, 0.5, 1.0) if span / (decade * part) <= 12)
-    return math.floor(low / step - 1e-9) * step, math.ceil(high / step + 1e-9) * step
+    step = next(decade * part for part in (0.1, 0.2, 0.5, 1.0) if span / (decade * part) <= 9)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return first * step, max(last, first + 1) * step
 
 
 def log_limits(values: Array, least: float) -> tuple[float, float] | None:
@@ -86,11 +92,7 @@ def _loss(series: RunSeries, x: Axis) -> Panel:
     if valid.size:
         marks.append(Line(x=valid_x, y=valid, label="validation", color=1))
     # single spikes may leave the panel, or a diverged start would flatten all that follows
-    tops = [
-        (_inside(x, raw_x, raw), 0.98),
-        (_inside(x, series.x, smooth), 0.98),
-        (_inside(x, valid_x, valid), 0.9),
-    ]
+    tops = [(_inside(x, raw_x, raw), 0.98), (_inside(x, valid_x, valid), 0.9)]
     finite = [(values[np.isfinite(values)], share) for values, share in tops]
     ends = [(values.min(), np.quantile(values, share)) for values, share in finite if values.size]
     low, high = linear_limits(np.array(ends).ravel()) or (None, None)
@@ -144,22 +146,20 @@ def _rate(series: RunSeries, x: Axis) -> Panel:
     return Panel(marks=(Line(x=series.x, y=rate, color=2),), x=x, y=y)
 
 
-def _beta(series: RunSeries, x: Axis) -> Panel:
-    """The weight of the KL: a staircase, on a log axis; a phase at 0 lies on the axis' floor."""
-    beta = series.curve("beta")
-    positive = beta[np.isfinite(beta) & (beta > 0)]
-    if not positive.size:
-        return Panel(
-            marks=(Line(x=series.x, y=beta, color=3),),
-            x=x,
-            y=Axis(label="beta", low=0.0, high=1e-3),
-        )
-    limits = log_limits(positive, float(positive.min()))
-    assert limits is not None
-    low, high = limits
-    shown = np.where(beta > 0, beta, low)
-    return Panel(
-        marks=(Line(x=series.x, y=shown, color=3),),
-        x=x,
-        y=Axis(label="beta", scale="log", low=low, high=high),
-    )
+def beta_panel(at: Array, beta: Array, x: Axis, true_beta: float | None) -> Panel:
+    """The weight of the KL against the epoch: a staircase with the true weight of the -ELBO marked.
+
+    The axis is logarithmic; a phase without KL lies on its floor, a decade beneath all others.
+    """
+    known = beta if true_beta is None else np.append(beta, true_beta)
+    positive = known[np.isfinite(known) & (known > 0)]
+    low, high = limits if (limits := log_limits(positive, 1e-9)) else (1e-4, 1e-3)
+    nothing = beta == 0
+    marks: list[Mark] = []
+    if true_beta is not None:
+        marks.append(HLine(y=true_beta, muted=True, label="true weight"))
+    if nothing.any():
+        low /= 10
+        marks.append(Text(x=float(at[nothing.argmax()]), y=low * 1.5, text=" 0"))
+    marks.append(Line(x=at, y=np.where(nothing, low, beta), color=3))
+    return Panel(marks=tuple(marks), x=x, y=Axis(label="beta", scale="log", low=low, high=high))

@@ -14,6 +14,7 @@ Array = npt.NDArray[np.float64]
 
 CAPACITY = 2048  # buckets; twice the dots of the widest terminal
 SMOOTHING = 50  # steps that the smoothed loss remembers
+_BUMP = 6.0  # a loss counts as at most so many usual distances from the smoothed one
 PACE_SECONDS = 30.0  # the speed is that of the last half minute
 
 
@@ -82,7 +83,7 @@ class Buckets:
         return self._last[: len(self)].copy()
 
     def band(self, column: int) -> tuple[Array, Array]:
-        """A polyline (2n,) through the lowest and highest value of each bucket; (n,) where they are the same."""
+        """A polyline (2n,) through lowest and highest of each bucket; (n,) where they are the same."""
         count = len(self)
         if self.stride == 1:
             return self.x, self._low[:count, column].copy()
@@ -109,6 +110,7 @@ class RunSeries:
         self.smooth = math.nan
         self._weight = 0.0
         self._mean = 0.0
+        self._spread = 0.0  # the usual distance of a loss from the smoothed one
         self._recent: deque[tuple[int, float]] = deque(maxlen=1000)
         self._ends: deque[tuple[int, float]] = deque(maxlen=3)
         self._first: tuple[int, float] | None = None
@@ -175,10 +177,16 @@ class RunSeries:
             self._recent.popleft()
 
     def _smoothed(self, loss: float | None) -> float | None:
-        """Exponential mean of the losses so far, without the bias of its start."""
+        """Exponential mean of the losses so far, without the bias of its start; a spike counts as a bump."""
         if loss is None:
             return None
         keep = 1 - 1 / SMOOTHING
+        if self._weight:
+            most = _BUMP * self._spread
+            loss = self.smooth + max(-most, min(most, loss - self.smooth))
+            self._spread = keep * self._spread + (1 - keep) * abs(loss - self.smooth)
+        else:
+            self._spread = max(1.0, abs(loss))
         self._mean = keep * self._mean + (1 - keep) * loss
         self._weight = keep * self._weight + (1 - keep)
         self.smooth = self._mean / self._weight

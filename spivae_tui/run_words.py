@@ -58,10 +58,8 @@ def speed(steps_a_second: float | None, batch: int | None) -> str:
     """Steps a second, or seconds a step where it is slow; with trajectories where the batch is known."""
     if steps_a_second is None or steps_a_second <= 0:
         return ""
-    if steps_a_second >= 0.95:
-        words = f"{steps_a_second:.3g} steps/s"
-    else:
-        words = f"{1 / steps_a_second:.2g} s/step"
+    fast = steps_a_second >= 0.95
+    words = f"{steps_a_second:.3g} steps/s" if fast else f"{1 / steps_a_second:.2g} s/step"
     if batch:
         rate = steps_a_second * batch
         words += f" = {rate:.0f} trajectories/s" if rate < 1e4 else f" = {rate / 1000:.0f}k trajectories/s"
@@ -137,7 +135,7 @@ def ago(seconds: float) -> str:
 
 
 def advice(view: RunView) -> tuple[str, str]:
-    """What has become of a run and what to do now, and the role that colours it; empty while all goes well."""
+    """What has become of a run and what to do now, and a role for it; empty while all goes well."""
     info, checkpoint = view.info, view.checkpoint
     opens = f"⏎ opens {checkpoint.stem}." if checkpoint else "There is no checkpoint yet."
     if view.state == "finished":
@@ -153,8 +151,8 @@ def advice(view: RunView) -> tuple[str, str]:
     if view.state == "lost":
         last = f" Its last words: {view.log[-1]}." if view.log else ""
         return (
-            f"Lost: process {info.pid} on {info.host} is gone without saying why (killed, out of memory, or the "
-            f"machine was restarted).{last} {opens} t trains again.",
+            f"Lost: process {info.pid} on {info.host} is gone without saying why (killed, out of memory, or "
+            f"the machine was restarted).{last} {opens} t trains again.",
             "warn",
         )
     if view.state == "queued":

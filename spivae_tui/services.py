@@ -39,9 +39,9 @@ def _read_header(path: str) -> Checkpoint:
 
 
 def _plugins() -> Plugins:
-    from spivae.plugins import load_plugins
+    from spivae.plugins import default_plugins
 
-    return load_plugins()
+    return default_plugins()
 
 
 def _worker() -> WorkerLike:

@@ -7,7 +7,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click, msgspec
+import click
 
 from spivae import __version__
 from spivae.cli.common import THEMES, common_options, keep

@@ -13,6 +13,7 @@ def grid(count: int, width: int, height: int, wish: int | None = None) -> tuple[
 
     A grid that cannot hold them all is the largest that fits: the rest goes on further pages.
     """
+    width, height = max(width, 1), max(height, 1)
     most_columns = max(1, (width + GAP) // (MIN_WIDTH + GAP))
     most_rows = max(1, height // MIN_HEIGHT)
     if count >= most_columns * most_rows:

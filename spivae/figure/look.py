@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from spivae.figure.letters import ascii_text, single_cells
 from spivae.figure.palettes import (
     ANSI_RAMP,
     CATEGORIES,
@@ -14,7 +15,6 @@ from spivae.figure.palettes import (
     MUTED,
     WARNING,
     XTERM_RAMP,
-    ascii_text,
     to_xterm,
     viridis,
 )
@@ -133,18 +133,3 @@ class Look:
 
     def _hex(self, color: str) -> str:
         return to_xterm(color) if self.colors == "256" else color
-
-
-def single_cells(text: str) -> str:
-    """The text with everything that is not exactly one cell wide replaced or left out."""
-    import unicodedata
-
-    kept = []
-    for char in unicodedata.normalize("NFC", text):
-        if char in "\t\n\r":
-            kept.append(" ")
-        elif unicodedata.category(char) in ("Mn", "Me", "Cc", "Cf", "Cs"):
-            continue
-        else:
-            kept.append("?" if unicodedata.east_asian_width(char) in "WF" else char)
-    return "".join(kept)

@@ -1,9 +1,8 @@
-"""The colours themselves, and the characters that stand in where a terminal lacks some."""
+"""The colours themselves."""
 
 from __future__ import annotations
 
 import functools
-import unicodedata
 
 # Okabe and Ito's colours, neighbours apart; those that the background swallows left out.
 CATEGORIES: dict[str, tuple[str | None, ...]] = {
@@ -92,36 +91,3 @@ def to_xterm(color: str) -> str:
 
     best = min((cube, grey), key=distance)
     return "#" + "".join(f"{part:02X}" for part in best)
-
-
-_WORDS = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "Δ": "Delta", "ε": "eps", "θ": "theta",
-    "λ": "lambda", "μ": "mu", "µ": "u", "ν": "nu", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau",
-    "φ": "phi", "ω": "omega", "ℓ": "l", "⟨": "<", "⟩": ">", "·": ".", "×": "x", "−": "-", "–": "-",
-    "—": "-", "…": "~", "≤": "<=", "≥": ">=", "±": "+-", "∞": "inf", "→": "->", "’": "'", "“": '"',
-    "”": '"', "√": "sqrt", "∝": "~", "≈": "~", "°": "deg", "✕": "X",
-}  # fmt: skip
-_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵅ", "0123456789+-a", strict=True))
-
-
-def ascii_text(text: str) -> str:
-    """The text in ASCII: Greek letters by name, exponents with a caret, accents dropped, the rest as "?"."""
-    out = []
-    raised = False
-    for char in text:
-        if char in _SUPERSCRIPTS:
-            out.append(("" if raised else "^") + _SUPERSCRIPTS[char])
-            raised = True
-            continue
-        raised = False
-        if char in _WORDS:
-            out.append(_WORDS[char])
-        elif " " <= char <= "~":
-            out.append(char)
-        elif char in "\t\n\r":
-            out.append(" ")
-        else:
-            plain = unicodedata.normalize("NFKD", char)
-            kept = "".join(part for part in plain if " " <= part <= "~")
-            out.append(kept or ("" if unicodedata.category(char) in ("Mn", "Cc", "Cf") else "?"))
-    return "".join(out)

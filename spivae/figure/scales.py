@@ -115,7 +115,7 @@ def nice_limits(kind: Kind, low: float, high: float, linear_within: float = 1.0)
             )
         return round_125(low, down=True), round_125(high)
     if kind == "symlog":
-        if low == high:
+        if high - low <= 1e-9 * max(abs(low), abs(high)):
             low, high = (min(low, 0.0), max(high, 0.0)) if low else (-linear_within, linear_within)
         return -_symlog_outward(-low, linear_within), _symlog_outward(high, linear_within)
     return _nice_linear(low, high)

@@ -36,7 +36,7 @@ def launch(recipe: Recipe, base: Path = DEFAULT_FOLDER, *, threads: int | None =
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "NO_COLOR": "1"},
+                env={**os.environ, "NO_COLOR": "1", "PYTHONSAFEPATH": "1"},
             )
     except OSError as error:
         run.end("failed", str(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import itertools
 import logging
 import os
@@ -242,6 +241,8 @@ def _obituary(code: int, last_words: Sequence[bytes]) -> str:
 
 def _environment() -> dict[str, str]:
     """The worker's environment: a random.py in the user's folder must not stand in for the standard one."""
+    import importlib.metadata  # slow to import, and not needed before a process is started
+
     environment = dict(os.environ)
     try:
         importlib.metadata.distribution("spivae")

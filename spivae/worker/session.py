@@ -67,6 +67,9 @@ class Session:
 
     def warm(self) -> None:
         """Load torch, which takes a second or two the first time."""
+        # Threads that spin while they wait for each other slow down sixfold as soon as a training runs beside
+        # them on the same cores; OpenMP reads this once, when it is loaded with torch.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import torch
 
         if self._threads is not None and torch.get_num_threads() != self._threads:

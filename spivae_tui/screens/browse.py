@@ -39,6 +39,7 @@ class BrowseScreen(SpivaeScreen):
 
     SCOPE = "browse"
     BINDINGS = bindings("browse")
+    AUTO_FOCUS = "#entries"
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +79,6 @@ class BrowseScreen(SpivaeScreen):
         return entry
 
     def on_mount(self) -> None:
-        self.entries.focus()
         self.title_bar.show(remark="looking…")
         self._mark_sorted()
         # the first frame comes before the first import of the library
@@ -279,6 +279,8 @@ class BrowseScreen(SpivaeScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "clear":
             return bool(self.listing.filter) or (self.is_mounted and self.query_one(FilterBar).is_open)
+        if action in {"open", "copy_path", "sort", "reverse", "filter"}:
+            return bool(self.listing.visible or self.listing.filter)
         return True
 
     def action_sort(self) -> None:

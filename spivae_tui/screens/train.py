@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual import events, on, work
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Input, Select, Static
 from textual.worker import Worker, WorkerState
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
     from spivae_tui.widgets.recipe_tables import PhaseTable
 
 DEFAULTS = "(defaults)"
+
+
+class Found(Message):
+    """What there is to choose from: processes of the plugins, and recipes."""
+
+    def __init__(self, processes: Mapping[str, Process], sources: list[Source]) -> None:
+        super().__init__()
+        self.processes, self.sources = processes, sources
 
 
 class TrainScreen(SpivaeScreen):
@@ -75,11 +84,11 @@ class TrainScreen(SpivaeScreen):
         services = self.spivae.services
         processes = services.plugins().processes
         sources = recipe_sources.find(self.recipe_paths, self.spivae.folders, Path.cwd())
-        self.app.call_from_thread(self._loaded, processes, sources)
+        self.post_message(Found(processes, sources))
 
-    async def _loaded(self, processes: Mapping[str, Process], sources: list[Source]) -> None:
-        self.processes, self.sources = processes, sources
-        await self._choose(str(sources[0].path) if sources else DEFAULTS)
+    async def on_found(self, message: Found) -> None:
+        self.processes, self.sources = message.processes, message.sources
+        await self._choose(str(self.sources[0].path) if self.sources else DEFAULTS)
 
     async def _choose(self, source: str) -> None:
         """Show the recipe of a file, or the defaults where it cannot be read."""
@@ -334,7 +343,11 @@ class TrainScreen(SpivaeScreen):
             path = path.with_name(f"{path.name}.toml")
         if path.exists() and self._replacing != str(path):
             self._replacing = str(path)
-            self._say(self.query_one("#train-help", Static), f"{path} is there already; ⏎ again replaces it", bad=True)
+            self._say(
+                self.query_one("#train-help", Static),
+                f"{path} is there already; ⏎ again replaces it",
+                bad=True,
+            )
             return
         try:
             self.spivae.services.write_text(path, to_toml(self.checked.recipe))
@@ -362,8 +375,8 @@ class TrainScreen(SpivaeScreen):
         edited = self.form is not None and self.form.texts != self._as_loaded
         if edited and not self._leaving:
             self._leaving = True
-            self.notify("esc again leaves and forgets the changes; F3 saves them.", severity="warning", timeout=3)
+            self.notify(
+                "esc again leaves and forgets the changes; F3 saves them.", severity="warning", timeout=3
+            )
             return
         self.app.pop_screen()
-
-

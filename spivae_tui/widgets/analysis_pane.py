@@ -188,6 +188,8 @@ class AnalysisPane(Vertical):
         if self.figure is not None and self.plot.figure is not self.figure:
             self.plot.set_figure(self.figure, self.first)
         what, share = self._progress
+        if share:
+            what = f"{what}  {share:.0%}"
         if self.figure is None:
             if self.running:
                 notice.show(self.analysis.title, what, progress=share or 0.0, keys=(("esc", "cancels"),))

@@ -33,7 +33,11 @@ class RecipeBody(Horizontal):
     """On the left the process, the phases and how to train; on the right the data and the network."""
 
     def __init__(
-        self, form: RecipeForm, processes: Sequence[tuple[str, str]], sources: Sequence[tuple[str, str]], source: str
+        self,
+        form: RecipeForm,
+        processes: Sequence[tuple[str, str]],
+        sources: Sequence[tuple[str, str]],
+        source: str,
     ) -> None:
         super().__init__(id="recipe-body")
         self.form, self.processes, self.sources, self.source = form, processes, sources, source
@@ -44,7 +48,12 @@ class RecipeBody(Horizontal):
             with Horizontal(classes="line-cells"):
                 yield Static("Recipe", classes="line-label section")
                 yield Select(
-                    self.sources, value=self.source, allow_blank=False, compact=True, id="source", classes="control"
+                    self.sources,
+                    value=self.source,
+                    allow_blank=False,
+                    compact=True,
+                    id="source",
+                    classes="control",
                 )
             with Horizontal(classes="line-cells"):
                 yield Static("Process", classes="line-label section")

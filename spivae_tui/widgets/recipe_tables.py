@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from textual.containers import Horizontal, Vertical
 from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Static
@@ -17,7 +17,8 @@ from spivae_tui.widgets.form_line import Choice, FormLine, Typed
 def heading(*words: tuple[str, str]) -> Horizontal:
     """A line of column names; each with the class that gives the column its width."""
     return Horizontal(
-        *(Static(word, classes=f"column-name {classes}", markup=False) for word, classes in words), classes="columns"
+        *(Static(word, classes=f"column-name {classes}", markup=False) for word, classes in words),
+        classes="columns",
     )
 
 
@@ -29,7 +30,13 @@ class GridTable(Vertical):
         self.form = form
 
     def compose(self) -> ComposeResult:
-        yield heading(("Grid", "line-label section"), ("low", "number"), ("high", "number"), ("n", "count"), ("scale", "word"))
+        yield heading(
+            ("Grid", "line-label section"),
+            ("low", "number"),
+            ("high", "number"),
+            ("n", "count"),
+            ("scale", "word"),
+        )
         for name in self.form.parameters:
             path = f"process.grid.{name}"
             texts = {key: self.form.texts[f"{path}.{key}"] for key in ("low", "high", "n", "scale")}
@@ -75,8 +82,12 @@ class PhaseTable(Vertical):
 
     def compose(self) -> ComposeResult:
         yield heading(
-            ("Phases", "line-label section"), ("epochs", "count"), ("beta", "number"), ("×1/n", "units"), ("lr max", "number"),
-        )  # fmt: skip
+            ("Phases", "line-label section"),
+            ("epochs", "count"),
+            ("beta", "number"),
+            ("×1/n", "units"),
+            ("lr max", "number"),
+        )
         yield from (self._line(index) for index in range(self.form.phases))
         yield Button("+ add a phase", id="add-phase", compact=True)
 
@@ -104,7 +115,9 @@ class PhaseTable(Vertical):
             words = ""
             if predicted:
                 try:
-                    words = f"{read('float', self.form.texts[f'training.phase.{index}.beta']) * predicted:.3g}"
+                    words = (
+                        f"{read('float', self.form.texts[f'training.phase.{index}.beta']) * predicted:.3g}"
+                    )
                 except ValueError:
                     words = ""
             _say(line.query_one(".true-beta", Static), words)

@@ -45,8 +45,8 @@ class StatusLine(Widget):
         if progress is not None:
             full, rest = progress_bar(progress, 20, getattr(self.app, "ascii_only", False))
             segments += [Segment(full, style["bar"]), Segment(rest, style["bar-rest"])]
-            segments.append(Segment(f" {progress:4.0%}  ", style["words"]))
-            room -= 27
+            segments.append(Segment("  ", base))
+            room -= 22
         segments.append(Segment(clip(words, max(0, room)), style[role]))
         used = sum(segment.cell_length for segment in segments)
         segments.append(Segment(" " * max(1, width - used - cell_len(right) - 1), base))

@@ -186,6 +186,18 @@ def test_generate_from_parameters_keeps_theta_and_follows_the_seed(
     assert (made[0] != made[2]).any()
 
 
+def test_generate_from_latents_follows_the_seed(spivae, tiny_checkpoint: Path, tmp_path: Path):
+    made = []
+    for seed in (3, 3, 4):
+        spivae(
+            "generate", tiny_checkpoint, "--latent", "0=1", "-n", 2, "--seed", seed, "--out", tmp_path / "g"
+        )
+        with np.load(tmp_path / "g") as found:
+            made.append(found["displacements"])
+    assert (made[0] == made[1]).all()
+    assert (made[0] != made[2]).any()
+
+
 def test_generate_from_latents_keeps_z(spivae, tiny_checkpoint: Path, tmp_path: Path):
     out = tmp_path / "g.npz"
     answer = spivae("generate", tiny_checkpoint, "--latent", "1=1.5", "-n", 3, "--out", out, "--json").json

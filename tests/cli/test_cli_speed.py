@@ -1,14 +1,17 @@
-"""What a command imports, and how long it takes; limits are three times what they should be at rest."""
+"""What a command imports, and how much processor time it takes.
+
+Processor time, because others may use the machine; the limits are twice what they are at rest.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes import children_seconds
 
 HEAVY = {"torch", "numpy", "textual", "plotext", "rich"}
 _PROBE = """
@@ -28,13 +31,13 @@ def imported(*arguments: object) -> set[str]:
 
 
 def seconds(*arguments: object) -> float:
-    """The shorter of two runs of a command as a process."""
+    """Processor time of a command as a process, the shorter of two runs."""
     command = [sys.executable, "-m", "spivae", *map(str, arguments)]
     taken = []
     for _ in range(2):
-        begin = time.perf_counter()
+        begin = children_seconds()
         subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60, check=True)
-        taken.append(time.perf_counter() - begin)
+        taken.append(children_seconds() - begin)
     return min(taken)
 
 
@@ -74,12 +77,12 @@ def test_listing_plugins_does_not_import_torch() -> None:
 
 
 def test_help_is_there_at_once() -> None:
-    assert seconds("--help") < 3 * 0.15
+    assert seconds("--help") < 2 * 0.15
 
 
 def test_a_checkpoint_is_inspected_at_once(reference: Path) -> None:
-    assert seconds("inspect", reference / "original_sbm_trained.tar") < 3 * 0.35
+    assert seconds("inspect", reference / "original_sbm_trained.tar") < 2 * 0.35
 
 
 def test_a_thousand_checkpoints_are_listed_in_a_moment(thousand: Path) -> None:
-    assert seconds("ls", thousand) < 3 * 1.5
+    assert seconds("ls", thousand) < 2 * 1.5

@@ -16,14 +16,18 @@ from spivae.training.schedule import one_cycle
 
 NOW = 1_800_000_000.0
 PER_EPOCH = 60
-RECIPE = parse({
-    "process": {"grid": {
-        "alpha": {"low": 0.2, "high": 1.8, "n": 21},
-        "D": {"low": 1e-5, "high": 1e-2, "n": 10, "scale": "log"},
-    }},
-    "dataset": {"trajectories": 19_200},
-    "training": {"phase": [{"epochs": 3, "beta": 1e-4}, {"epochs": 5, "beta": 4e-3}]},
-})  # fmt: skip
+RECIPE = parse(
+    {
+        "process": {
+            "grid": {
+                "alpha": {"low": 0.2, "high": 1.8, "n": 21},
+                "D": {"low": 1e-5, "high": 1e-2, "n": 10, "scale": "log"},
+            }
+        },
+        "dataset": {"trajectories": 19_200},
+        "training": {"phase": [{"epochs": 3, "beta": 1e-4}, {"epochs": 5, "beta": 4e-3}]},
+    }
+)
 
 
 def step(number: int, recipe: Recipe = RECIPE) -> dict[str, Any]:
@@ -34,30 +38,63 @@ def step(number: int, recipe: Recipe = RECIPE) -> dict[str, Any]:
     beta = recipe.training.phase[phase].beta
     nll = -2.32 + 3.2 * math.exp(-epoch / 0.7) + 0.02 * rng.standard_normal()
     strong = 4.0 * (1 - math.exp(-epoch)) + 0.05
-    kl = [strong, 0.003 + math.exp(-epoch), 0.7 + 3 * math.exp(-epoch), *(0.004 + math.exp(-2 * epoch - k) for k in range(3))]
+    kl = [
+        strong,
+        0.003 + math.exp(-epoch),
+        0.7 + 3 * math.exp(-epoch),
+        *(0.004 + math.exp(-2 * epoch - k) for k in range(3)),
+    ]
     kl = [value * math.exp(0.1 * rng.standard_normal()) for value in kl]
     lr, _ = one_cycle((number - 1) % (3 * PER_EPOCH), 3 * PER_EPOCH, 1e-3)
-    return {"kind": "step", "step": number, "epoch": epoch, "phase": phase, "loss": nll + beta * sum(kl), "nll": nll,
-            "kl": kl, "lr": lr, "beta": beta, "seconds": 0.35 * number}  # fmt: skip
+    return {
+        "kind": "step",
+        "step": number,
+        "epoch": epoch,
+        "phase": phase,
+        "loss": nll + beta * sum(kl),
+        "nll": nll,
+        "kl": kl,
+        "lr": lr,
+        "beta": beta,
+        "seconds": 0.35 * number,
+    }
 
 
 def epoch(number: int, recipe: Recipe = RECIPE) -> dict[str, Any]:
     """The record of an epoch's end."""
     last = step(number * PER_EPOCH, recipe)
     kl = last["kl"]
-    return {"kind": "epoch", "epoch": number, "phase": last["phase"], "step": last["step"], "train_loss": last["loss"],
-            "nll": last["nll"], "kl": kl, "neg_elbo": last["nll"] + sum(kl) / 367,
-            "surviving": [index for index, value in enumerate(kl) if value > 0.05], "beta": last["beta"],
-            "seconds": last["seconds"] + 1.0}  # fmt: skip
+    return {
+        "kind": "epoch",
+        "epoch": number,
+        "phase": last["phase"],
+        "step": last["step"],
+        "train_loss": last["loss"],
+        "nll": last["nll"],
+        "kl": kl,
+        "neg_elbo": last["nll"] + sum(kl) / 367,
+        "surviving": [index for index, value in enumerate(kl) if value > 0.05],
+        "beta": last["beta"],
+        "seconds": last["seconds"] + 1.0,
+    }
 
 
 def make_run(folder: Path, steps: int, state: str = "running", *, log: str = "", **info: Any) -> Run:
     """A run on another host, so that nobody looks for its process here."""
     path = folder / "sbm-20270114-093200-5f1d"
     (path / "checkpoints").mkdir(parents=True)
-    run = Run(path, RunInfo(id=path.name, process="sbm", epochs=RECIPE.epochs, created=NOW - 900, state=state,  # type: ignore[arg-type]
-                            started=NOW - 890, steps=RECIPE.epochs * PER_EPOCH, host="node07", pid=4242, threads=2,
-                            **info))  # fmt: skip
+    given = RunInfo(
+        id=path.name,
+        process="sbm",
+        epochs=RECIPE.epochs,
+        created=NOW - 900,
+        started=NOW - 890,
+        steps=RECIPE.epochs * PER_EPOCH,
+        host="node07",
+        pid=4242,
+        threads=2,
+    )
+    run = Run(path, msgspec.structs.replace(given, state=state, **info))
     run.save()
     run.recipe_path.write_text(to_toml(RECIPE))
     if log:

@@ -9,12 +9,16 @@ from spivae_tui.actions import ACTIONS, SCOPES, in_scope
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.browse import BrowseScreen
 from spivae_tui.screens.checkpoint import CheckpointScreen
+from spivae_tui.screens.live import LiveRunScreen
+from spivae_tui.screens.train import TrainScreen
 from spivae_tui.widgets.filter_bar import FilterInput
 from spivae_tui.widgets.row_list import RowList
 
 OWNERS = {
     "browse": BrowseScreen,
     "checkpoint": CheckpointScreen,
+    "train": TrainScreen,
+    "run": LiveRunScreen,
     "list": RowList,
     "filter": FilterInput,
     "app": SpivaeApp,
@@ -43,6 +47,10 @@ def test_keys_that_multiplexers_and_terminals_take_are_left_alone() -> None:
 
 def test_ids_are_unique() -> None:
     assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+
+
+def test_every_scope_has_an_owner() -> None:
+    assert set(OWNERS) == set(SCOPES)
 
 
 @pytest.mark.parametrize("scope", OWNERS)

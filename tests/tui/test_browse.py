@@ -37,9 +37,11 @@ async def test_checkpoints_and_runs_are_listed_with_their_numbers() -> None:
     app = fakes.app()
     async with app.run_test(size=(160, 40)) as pilot:
         await settled(pilot)
-        assert line(app, 0).split() == "name kind process beta NLL KL latents size ▾ age".split()
+        assert " ".join(line(app, 0).split()) == "name kind process beta NLL KL latents size ▾ age"
         row = next(text for text in (line(app, y) for y in range(1, 12)) if "original_sbm" in text)
-        assert row.split() == "original_sbm_trained checkpoint sbm 5e-3 -2.3264 4.71 2/6 1.1 MB 13 mo".split()
+        assert (
+            " ".join(row.split()) == "original_sbm_trained checkpoint sbm 5e-3 -2.3264 4.71 2/6 1.1 MB 13 mo"
+        )
         assert app.screen.query_one(TitleBar)._remark == "6 checkpoints · 3 runs · 1 broken"
 
 

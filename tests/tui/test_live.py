@@ -30,6 +30,11 @@ class LiveApp(SpivaeApp):
         super().__init__([], theme=theme, services=services)
         self.run_path = str(run.path)
         self.opened: list[str] = []
+        self.told: list[str] = []
+
+    def notify(self, message: str, *, title: str = "", **more: Any) -> None:
+        self.told.append(title)
+        super().notify(message, title=title, **more)
 
     def on_mount(self) -> None:
         self.open_run(self.run_path)
@@ -153,7 +158,7 @@ async def test_a_finished_training_leads_on_to_its_final_checkpoint(tmp_path: Pa
         runs.set_info(run, state="finished", finished=runs.NOW - 2)
         await until(lambda: advice(screen).startswith("Finished. ⏎ opens final"))
         await until(lambda: "Open checkpoint" in keys(screen))
-        assert any("has finished" in notification.title for notification in app._notifications)
+        assert any("has finished" in title for title in app.told)
         assert "Stop" not in keys(screen)
         await pilot.press("enter")
         assert app.opened == [str(run.checkpoint_folder / "final.safetensors")]
@@ -173,7 +178,12 @@ async def test_while_it_runs_the_best_checkpoint_is_opened(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("state", "info", "log", "expected"),
     [
-        ("failed", {"error": "the loss diverged at step 50; lower training.phase.0.lr_max"}, "", "the loss diverged"),
+        (
+            "failed",
+            {"error": "the loss diverged at step 50; lower training.phase.0.lr_max"},
+            "",
+            "the loss diverged",
+        ),
         ("failed", {}, "Traceback\nMemoryError: 3 GB\n", "MemoryError: 3 GB"),
         ("queued", {}, "spivae: command not found\n", "command not found"),
     ],
@@ -295,5 +305,3 @@ def test_a_failed_training_looks_cared_for(snap_compare: Callable[..., bool], tm
         await seen(pilot)
 
     assert snap_compare(LiveApp(run, "spivae-light"), terminal_size=(80, 24), run_before=ready)
-
-

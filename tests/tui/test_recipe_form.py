@@ -137,10 +137,12 @@ def test_a_list_is_written_so_that_it_reads_back(values: list[int]) -> None:
 @given(st.text(max_size=20))
 def test_whatever_is_typed_is_read_or_refused_with_a_reason(typed: str) -> None:
     for kind in ("int", "float", "ints"):
+        reason = None
         try:
             read(kind, typed)  # type: ignore[arg-type]
         except ValueError as error:
-            assert str(error)
+            reason = str(error)
+        assert reason != ""
 
 
 def test_small_numbers_are_written_short() -> None:
@@ -155,11 +157,15 @@ def test_small_numbers_are_written_short() -> None:
 
 
 def test_the_summary_counts_as_training_does() -> None:
-    from spivae.training.data import TrainingData
     from spivae_plugins.sbm import ScaledBrownianMotion
 
+    from spivae.training.data import TrainingData
+
     recipe = parse({
-        "process": {"grid": {"alpha": {"low": 0.5, "high": 1.5, "n": 3}, "D": {"low": 1e-3, "high": 1e-2, "n": 2}}},
+        "process": {"grid": {
+            "alpha": {"low": 0.5, "high": 1.5, "n": 3},
+            "D": {"low": 1e-3, "high": 1e-2, "n": 2},
+        }},
         "dataset": {"steps": 40, "trajectories": 1000},
         "training": {"batch": 32, "phase": [{"epochs": 2}, {"epochs": 1}]},
     })  # fmt: skip

@@ -1,5 +1,6 @@
 """A list draws what is on the screen, however long it is, and redraws only what has changed."""
 
+import itertools
 import time
 from typing import Any
 
@@ -26,7 +27,7 @@ def test_at_80_cells_the_numbers_stay_and_size_goes() -> None:
 @pytest.mark.parametrize("width", range(20, 200, 7))
 def test_columns_stay_inside_and_apart(width: int) -> None:
     placed = place(COLUMNS, width)
-    for before, after in zip(placed, placed[1:], strict=False):
+    for before, after in itertools.pairwise(placed):
         assert before.start + before.width < after.start
     if width >= 60:
         assert placed[-1].start + placed[-1].width <= width

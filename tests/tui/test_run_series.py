@@ -12,21 +12,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spivae.figure.spec import Figure, Line
 from spivae.training.metrics import MetricsReader, MetricsWriter
+from spivae_tui.run_figure import calm, figure
 from spivae_tui.run_series import Buckets, RunSeries
 
 
 def step(
     number: int, loss: float | None = -2.0, per_epoch: int = 10, kl: tuple[float, ...] = (3.0, 0.5)
 ) -> dict[str, Any]:
-    return {"kind": "step", "step": number, "epoch": number / per_epoch, "phase": 0, "loss": loss, "nll": loss,
-            "kl": list(kl), "lr": 1e-3, "beta": 1e-4, "seconds": number * 0.5}  # fmt: skip
+    return {
+        "kind": "step",
+        "step": number,
+        "epoch": number / per_epoch,
+        "phase": 0,
+        "loss": loss,
+        "nll": loss,
+        "kl": list(kl),
+        "lr": 1e-3,
+        "beta": 1e-4,
+        "seconds": number * 0.5,
+    }
 
 
 def epoch(number: int, per_epoch: int = 10) -> dict[str, Any]:
-    return {"kind": "epoch", "epoch": number, "phase": 0, "step": number * per_epoch, "train_loss": -2.0,
-            "nll": -2.1, "kl": [3.0, 0.5], "neg_elbo": -2.09, "surviving": [0, 1], "beta": 1e-4,
-            "seconds": number * per_epoch * 0.5 + 1}  # fmt: skip
+    return {
+        "kind": "epoch",
+        "epoch": number,
+        "phase": 0,
+        "step": number * per_epoch,
+        "train_loss": -2.0,
+        "nll": -2.1,
+        "kl": [3.0, 0.5],
+        "neg_elbo": -2.09,
+        "surviving": [0, 1],
+        "beta": 1e-4,
+        "seconds": number * per_epoch * 0.5 + 1,
+    }
 
 
 @given(st.lists(st.integers(1, 40), max_size=12), st.integers(2, 16))
@@ -83,7 +105,7 @@ def test_the_raw_curve_keeps_a_spike_of_one_step() -> None:
     series = RunSeries(capacity=16)
     series.feed([step(number, 50.0 if number == 777 else -2.0) for number in range(1, 2000)])
     assert series.raw("loss")[1].max() == 50.0
-    assert series.curve("smooth").max() < 5
+    assert series.curve("smooth").max() < -1
 
 
 def test_the_smoothed_loss_starts_at_the_first_loss() -> None:
@@ -171,3 +193,62 @@ def test_a_long_file_is_read_in_pieces(tmp_path: Path) -> None:
         sizes.append(len(records))
     assert sum(sizes) == 100
     assert max(sizes) <= 10
+
+
+def curves(records: list[dict[str, Any]], epochs: int = 10, window: float = 1.0) -> Figure:
+    series = RunSeries()
+    series.feed(records)
+    return figure(series, epochs, window, 1 / 367)
+
+
+def test_the_axes_seldom_move_while_a_curve_grows() -> None:
+    axes = set()
+    for steps in range(310, 390, 10):
+        panels = curves([step(number, -2.0 + 3 / number) for number in range(1, steps)], 100).panels
+        axes.add(tuple((panel.x.low, panel.x.high, panel.y.low, panel.y.high) for panel in panels))
+    assert len(axes) <= 2
+
+
+def test_a_single_spike_does_not_flatten_the_loss() -> None:
+    panel = curves(
+        [step(number, 1e8 if number == 7 else -2.0 + 1 / number) for number in range(1, 400)]
+    ).panels[0]
+    assert panel.y.high is not None
+    assert panel.y.high < 100
+
+
+def test_a_phase_without_kl_lies_beneath_all_others() -> None:
+    records = [{**step(number), "beta": 0.0 if number < 20 else 1e-2} for number in range(1, 40)]
+    panel = curves(records).panels[-1]
+    line = next(mark for mark in panel.marks if isinstance(mark, Line))
+    assert line.y[0] == panel.y.low
+    assert line.y[-1] == 1e-2
+    assert line.y[0] < 1 / 3670
+
+
+def test_a_model_without_latents_has_three_panels() -> None:
+    assert len(curves([step(1, kl=()), step(2, kl=())]).panels) == 3
+
+
+def test_the_window_shows_the_newest_epochs() -> None:
+    x = curves([step(number) for number in range(1, 401)], epochs=100, window=0.1).panels[0].x
+    assert x.low == pytest.approx(36)
+    assert x.high is not None
+    assert 40 <= x.high <= 41
+
+
+def test_the_smoothed_kl_is_a_trailing_geometric_mean() -> None:
+    values = np.array([1.0, 4.0, np.nan, 2.0])
+    assert calm(values, over=2)[[0, 1, 3]] == pytest.approx([1.0, 2.0, 2.0])
+    assert math.isnan(calm(values, over=2)[2])
+
+
+def test_the_plan_of_a_recipe_has_its_phases() -> None:
+    from spivae.training.recipe import parse
+    from spivae_tui.plan_figure import plan
+
+    phases = [{"epochs": 2, "beta": 0.0}, {"epochs": 3, "beta": 1e-2, "lr_max": 2e-3}]
+    beta, rate = plan(parse({"training": {"phase": phases}})).panels
+    assert beta.x.high == 5
+    line = next(mark for mark in rate.marks if isinstance(mark, Line))
+    assert line.y.max() == pytest.approx(2e-3, rel=1e-3)

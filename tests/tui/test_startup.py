@@ -1,6 +1,7 @@
 """Starting and ending: what is imported, what is sent, how it leaves."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from terminal import Terminal
 
-from spivae_tui import main, themes
+from spivae_tui import main, plain, themes
 
 DATA = str(Path(__file__).parent.parent / "data")
 
@@ -33,7 +34,7 @@ def test_the_first_frame_waits_for_neither_numpy_nor_plotext_nor_torch() -> None
         import sys
         from spivae_tui.app import SpivaeApp
         SpivaeApp().get_default_screen()
-        print([name for name in ("numpy", "plotext", "torch", "safetensors", "pluggy") if name in sys.modules])
+        print(sorted({"numpy", "plotext", "torch", "safetensors", "pluggy"} & set(sys.modules)))
     """)
     assert heavy == "[]"
 
@@ -52,7 +53,7 @@ def test_browsing_and_looking_at_a_checkpoint_never_import_torch() -> None:
             def close(self): pass
 
         async def look():
-            app = SpivaeApp([Path(sys.argv[1])] if sys.argv[1:] else [Path("tests/data")], services=Services(worker=Idle))
+            app = SpivaeApp([Path("tests/data")], services=Services(worker=Idle))
             async with app.run_test(size=(120, 36)) as pilot:
                 for _ in range(1000):
                     await pilot.pause(0.02)
@@ -83,7 +84,8 @@ def test_over_ssh_frames_are_fewer_and_nothing_is_animated() -> None:
         class Fake:
             return_code = 3
             def __init__(self, *_, **__): pass
-            def run(self, mouse): print(os.environ.get("TEXTUAL_FPS"), os.environ.get("TEXTUAL_ANIMATIONS"), mouse)
+            def run(self, mouse):
+                print(*map(os.environ.get, ("TEXTUAL_FPS", "TEXTUAL_ANIMATIONS")), mouse)
         app.SpivaeApp = Fake
         print(main.run([], mouse=False))
     """
@@ -131,11 +133,22 @@ def test_no_color_means_no_colour_at_all() -> None:
     sent = terminal.read_until(b"sbm_trained") + terminal.read_for(0.5)
     os.write(terminal.descriptor, b"q")
     assert terminal.wait() == 0
-    import re
-
     colours = {
         code
         for codes in re.findall(rb"\x1b\[([0-9;]*)m", sent)
         for code in re.sub(rb"\b[34]8;[25](;\d+)+", b"colour", codes).split(b";")
     }
     assert colours <= {b"", b"0", b"1", b"2", b"3", b"4", b"7", b"39", b"49"}
+
+
+def test_a_terminal_without_unicode_gets_ascii_of_the_same_width() -> None:
+    terminal = Terminal(DATA, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", TEXTUAL_COLOR_SYSTEM="256")
+    sent = terminal.read_until(b"sbm_trained") + terminal.read_for(0.5)
+    os.write(terminal.descriptor, b"q")
+    assert terminal.wait() == 0
+    assert sent.isascii()
+    assert rb"\u" not in sent
+
+
+def test_ascii_stands_in_cell_by_cell() -> None:
+    assert plain.ascii_only("▶ spivae › β 5e-3 × 日") == "> spivae > ? 5e-3 x ??"

@@ -26,9 +26,17 @@ def test_beta_is_a_short_power_of_ten(value: float | None, written: str) -> None
 
 @pytest.mark.parametrize(
     ("seconds", "written"),
-    [(-5, "now"), (59, "now"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (86400, "1 d"), (60 * 86400, "1 mo"),
-     (800 * 86400, "2 y")],
-)  # fmt: skip
+    [
+        (-5, "now"),
+        (59, "now"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h"),
+        (86400, "1 d"),
+        (60 * 86400, "1 mo"),
+        (800 * 86400, "2 y"),
+    ],
+)
 def test_ages_are_in_one_unit(seconds: float, written: str) -> None:
     assert text.age(seconds) == written
 

@@ -44,6 +44,7 @@ class TrainApp(SpivaeApp):
 
     def __init__(self, folder: Path, outcome: Exception | None = None, **look: Any) -> None:
         self.launched: list[Recipe] = []
+        self.told: list[str] = []
         self.written: dict[str, str] = {}
         self.run_folder = folder / "runs"
 
@@ -64,6 +65,10 @@ class TrainApp(SpivaeApp):
         self.models = folder / "models"
         self.models.mkdir()
         shutil.copy(SHIPPED, self.models)
+
+    def notify(self, message: str, **more: Any) -> None:
+        self.told.append(message)
+        super().notify(message, **more)
 
     def on_mount(self) -> None:
         self.push_screen(TrainScreen([self.models / "sbm.toml"]))
@@ -105,13 +110,21 @@ def summary(screen: TrainScreen) -> str:
 async def test_the_form_shows_the_shipped_recipe_and_what_it_amounts_to(app: TrainApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await shown(pilot)
-        assert summary(screen).startswith("16 epochs = 4,992 steps of 256 · 262,885 parameters · sees 32 steps back")
+        assert summary(screen).startswith(
+            "16 epochs = 4,992 steps of 256 · 262,885 parameters · sees 32 steps back"
+        )
         assert screen.checked is not None
         assert screen.checked.recipe == recipes.load(SHIPPED)
-        assert [str(cell.content) for cell in screen.query(".true-beta").results(Static)] == ["0.0367", "0.367", "1.47"]
+        assert [str(cell.content) for cell in screen.query(".true-beta").results(Static)] == [
+            "0.0367",
+            "0.367",
+            "1.47",
+        ]
 
 
-async def test_an_error_is_shown_at_its_field_while_it_is_typed_and_goes_when_it_is_mended(app: TrainApp) -> None:
+async def test_an_error_is_shown_at_its_field_while_it_is_typed_and_goes_when_it_is_mended(
+    app: TrainApp,
+) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await shown(pilot)
         await enter(pilot, "training.phase.1.epochs", "-4")
@@ -165,10 +178,10 @@ async def test_a_start_that_fails_says_why_and_can_be_tried_again(tmp_path: Path
         screen = await shown(pilot)
         await pilot.press("s")
         for _ in range(200):
-            if app._notifications:
+            if app.told:
                 break
             await asyncio.sleep(0.02)
-        assert any("Permission denied" in notification.message for notification in app._notifications)
+        assert any("Permission denied" in words for words in app.told)
         await pilot.pause()
         assert not screen.query_one("#start", Button).disabled
 
@@ -189,7 +202,7 @@ async def test_phases_are_added_and_removed_by_key(app: TrainApp) -> None:
 async def test_a_click_on_the_cross_removes_that_phase(app: TrainApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await shown(pilot)
-        await pilot.click(list(screen.query(".remove"))[0])
+        await pilot.click(screen.query(".remove").first())
         await pilot.pause()
         assert screen.form is not None
         assert [screen.form.texts[f"training.phase.{index}.beta"] for index in range(2)] == ["1e-3", "4e-3"]
@@ -266,7 +279,7 @@ async def test_a_broken_recipe_is_told_and_the_defaults_stand_in(app: TrainApp) 
     (app.models / "sbm.toml").write_text("[[training.phase]]\nepochs = -1\n")
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await shown(pilot)
-        assert any("training.phase.0.epochs" in notification.message for notification in app._notifications)
+        assert any("training.phase.0.epochs" in words for words in app.told)
         assert screen.checked is not None
         assert screen.checked.recipe is not None
 

@@ -85,14 +85,14 @@ def state_of(pid):
 
 
 def test_a_job_reports_progress_and_ends_with_a_figure(worker):
-    done, progress = Job(worker, "loss", data={"per_cell": 5}).outcome()
+    done, progress = Job(worker, "loss", data={"per_cell": 2}).outcome()
     assert isinstance(done, Done), done
     assert done.figure.title == "Loss map"
     assert done.scalars["nll"] < -2
     assert done.seconds > 0
     assert [event.what for event in progress if event.what == "predicting"]
     last = [event for event in progress if event.what == "predicting"][-1]
-    assert last.done == last.total == 1050
+    assert last.done == last.total == 420
 
 
 def test_analyses_of_one_checkpoint_and_dataset_share_the_predictions(worker):

@@ -32,7 +32,7 @@ def analyzed(session, name, per_cell=2, path=TRAINED, **options):
 
 
 def test_the_original_trained_on_a_short_schedule_has_one_surviving_latent(session):
-    _, result = analyzed(session, "latents", per_cell=5)
+    _, result = analyzed(session, "latents", per_cell=2)
     assert result.scalars["surviving"] == [0]
     assert sum(result.scalars["kl"]) == pytest.approx(5.57, abs=0.2)  # its own figure at the end of training
     assert max(result.scalars["kl"][1:]) < 0.15
@@ -55,7 +55,7 @@ def test_its_predictions_are_those_of_the_reference(session, tmp_path):
 
 
 def test_its_diffusion_coefficient_follows_theory_in_the_middle_of_the_range(session):
-    _, result = analyzed(session, "output", per_cell=5, value=1e-3)
+    _, result = analyzed(session, "output", per_cell=2, value=1e-3)
     assert result.scalars["diffusion_error"] < 0.5
 
 
