@@ -92,7 +92,7 @@ HELP = {
     "n": "values between, evenly spaced on the scale; every combination is a cell of the training grid",
     "scale": "linear, or log where the parameter spans decades",
     "epochs": "of this phase: one cycle of the learning rate",
-    "beta": "weight of the KL divergence; 1/n, as 1/367, is the true weight of the -ELBO a step",
+    "beta": "weight of the KL; 1/367 is a number too: the true weight",
     "lr_max": "highest learning rate of the cycle",
 }
 

@@ -61,7 +61,7 @@ def linear_limits(values: Array) -> tuple[float, float] | None:
     low, high = float(finite.min()), float(finite.max())
     span = max(high - low, 1e-9 * max(abs(low), abs(high)), 1e-12)
     decade = 10.0 ** math.floor(math.log10(span))
-    step = next(decade * part for part in (0.1, 0.2, 0.5, 1.0) if span / (decade * part) <= 9)
+    step = next(decade * part for part in (0.1, 0.2, 0.5, 1.0, 2.0) if span / (decade * part) <= 9)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return first * step, max(last, first + 1) * step
 

@@ -109,6 +109,7 @@ class PhaseTable(Vertical):
 
     def show_units(self, predicted: int | None) -> None:
         """Write each beta in units of the true weight, 1 / `predicted`."""
+        self.units = predicted
         for name in self.query(".column-name.units").results(Static):
             _say(name, f"×1/{predicted}" if predicted else "×1/n")
         for index, line in enumerate(self.lines):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spivae.figure.spec import Figure, Line
 from spivae.training.metrics import MetricsReader, MetricsWriter
-from spivae_tui.run_figure import calm, figure
+from spivae_tui.run_figure import calm, figure, linear_limits, round_up
 from spivae_tui.run_series import Buckets, RunSeries
 
 
@@ -207,6 +207,23 @@ def test_the_axes_seldom_move_while_a_curve_grows() -> None:
         panels = curves([step(number, -2.0 + 3 / number) for number in range(1, steps)], 100).panels
         axes.add(tuple((panel.x.low, panel.x.high, panel.y.low, panel.y.high) for panel in panels))
     assert len(axes) <= 2
+
+
+@given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=6))
+def test_limits_hold_all_values_and_are_not_much_wider(values: list[float]) -> None:
+    array = np.array(values)
+    limits = linear_limits(array)
+    assert limits is not None
+    low, high = limits
+    room = 1e-6 * (high - low) + 1e-9 * np.abs(array).max()
+    assert low <= array.min() + room
+    assert high >= array.max() - room
+    assert low < high
+
+
+@given(st.floats(1e-6, 1e9))
+def test_the_next_round_number_is_never_below_and_never_twice_as_much(value: float) -> None:
+    assert value * (1 - 1e-6) <= round_up(value) <= 2 * value
 
 
 def test_a_single_spike_does_not_flatten_the_loss() -> None:
