@@ -9,8 +9,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spivae_plugins.sbm import sbm
-
     from spivae.checkpoint import Checkpoint, convert, resolve
     from spivae.checkpoint.load import load_checkpoint
     from spivae.dataset import Dataset, Grid, simulate, simulate_grid
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from spivae.prediction import Predictions, predict
     from spivae.process import D_to_sigma, sigma_to_D
     from spivae.training.recipe import Recipe
+    from spivae_plugins.sbm import sbm
 
 __version__ = "0.1.0"
 

@@ -18,6 +18,7 @@ import pluggy
 
 from spivae import hookspecs
 from spivae.analysis import Analysis, declared_options
+from spivae.checkpoint.structs import Checkpoint
 from spivae.errors import SpivaeError
 from spivae.process import Process
 
@@ -113,6 +114,26 @@ class Plugins:
                 call.function(*(arguments[name] for name in call.argnames))
             except Exception as error:  # noqa: BLE001  # somebody else's code, as above
                 warn(f"plugin {call.plugin_name}: {event}: {type(error).__name__}: {error}")
+
+    def read_checkpoint(self, path: Path) -> Checkpoint | None:
+        """What the first plugin that knows a foreign file reads from it, or None.
+
+        Raises SpivaeError, naming the plugin, where one fails and no other knows the file.
+        """
+        problem = None
+        for call in reversed(self.manager.hook.read_checkpoint.get_hookimpls()):
+            try:
+                found = call.function(path)
+            except Exception as error:  # noqa: BLE001  # somebody else's code, as above
+                problem = f"{path}: plugin {call.plugin_name}: {type(error).__name__}: {error}"
+                continue
+            if isinstance(found, Checkpoint):
+                return found
+            if found is not None:
+                problem = f"{path}: plugin {call.plugin_name}: read_checkpoint gave no Checkpoint: {found!r}"
+        if problem is not None:
+            raise SpivaeError(problem)
+        return None
 
 
 def _registrar(

@@ -29,13 +29,17 @@ class WorkerLike(Protocol):
 def _scan(folders: Sequence[Path]) -> Iterator[Entry]:
     from spivae.catalog import scan
 
-    return iter(scan(folders))
+    return iter(scan(folders, _foreign))
+
+
+def _foreign(path: Path) -> Checkpoint | None:
+    return _plugins().read_checkpoint(path)
 
 
 def _read_header(path: str) -> Checkpoint:
     from spivae.checkpoint import read_header
 
-    return read_header(path)
+    return read_header(path, _foreign)
 
 
 def _plugins() -> Plugins:

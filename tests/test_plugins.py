@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spivae.checkpoint import read_header
 from spivae.errors import SpivaeError
 from spivae.plugins import PluginInfo, Plugins, load_plugins
 
@@ -93,6 +94,32 @@ def test_events_reach_every_plugin_and_a_raising_one_is_named(tmp_path: Path) ->
     plugins.notify("epoch_finished", warnings.append, run=None, metrics=metrics)
     assert metrics == {"heard": 1}
     assert warnings == ["plugin a_fails: epoch_finished: ValueError: no"]
+
+
+FOREIGN = """
+from pathlib import Path
+from spivae.api import hookimpl
+from spivae.checkpoint import Checkpoint
+
+@hookimpl
+def read_checkpoint(path: Path):
+    {}
+"""
+
+
+def test_a_plugin_may_read_a_foreign_checkpoint(tmp_path: Path) -> None:
+    knows = "return Checkpoint(path=str(path), format='mine', process='sbm') if path.suffix == '.x' else None"
+    plugins, _ = load(
+        tmp_path,
+        a_knows=FOREIGN.format(knows),
+        b_fails=FOREIGN.format("raise ValueError('no')"),
+    )
+    (tmp_path / "model.x").write_bytes(b"something else")
+    found = read_header(tmp_path / "model.x", plugins.read_checkpoint)
+    assert (found.format, found.process) == ("mine", "sbm")
+    (tmp_path / "model.y").write_bytes(b"something else")
+    with pytest.raises(SpivaeError, match="plugin b_fails: ValueError: no"):
+        read_header(tmp_path / "model.y", plugins.read_checkpoint)
 
 
 def test_unknown_names_come_with_near_ones() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spivae.checkpoint.naming import resolve
-from spivae.checkpoint.reading import read
+from spivae.checkpoint.reading import Foreign, read
 from spivae.checkpoint.structs import WAVENET_VAE, Checkpoint
 from spivae.errors import SpivaeError
 
@@ -43,7 +43,12 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu") -> WaveNetVAE:
     return model.to(device).eval()
 
 
-def load_checkpoint(path: Path | str, device: str = "cpu") -> tuple[Checkpoint, WaveNetVAE]:
-    """A checkpoint by path or shipped name, native or the original's, and its model on a device."""
-    checkpoint = read(resolve(str(path)))
+def load_checkpoint(
+    path: Path | str, device: str = "cpu", foreign: Foreign | None = None
+) -> tuple[Checkpoint, WaveNetVAE]:
+    """A checkpoint by path or shipped name, and its model on a device.
+
+    `foreign` is asked for files in neither known format. Raises SpivaeError as `read` does.
+    """
+    checkpoint = read(resolve(str(path)), foreign)
     return checkpoint, load_model(checkpoint, device)

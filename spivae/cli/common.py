@@ -14,6 +14,7 @@ from spivae.errors import SpivaeError, WorkFailed
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from spivae.checkpoint.structs import Checkpoint
     from spivae.plugins import Plugins
 
     Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -82,6 +83,13 @@ def plugins() -> Plugins:
         if info.status == "error":
             note(f"warning: plugin {info.name}: {info.error}")
     return found
+
+
+def foreign(path: Path) -> Checkpoint | None:
+    """A checkpoint in a format that a plugin knows; plugins are loaded only where such a file turns up."""
+    from spivae.plugins import default_plugins
+
+    return default_plugins().read_checkpoint(path)
 
 
 class CheckpointType(ParamType):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from spivae.cli import common
 from spivae.cli.common import CheckpointType, check_out, common_options
 from spivae.cli.output import emit, emit_json
 from spivae.errors import SpivaeError
@@ -27,7 +28,7 @@ def convert(old: Path, new: Path, as_json: bool) -> None:
     check_out(new)
     from spivae.checkpoint.converting import convert as converted
 
-    written = converted(old, new)
+    written = converted(old, new, common.foreign)
     if as_json:
         keys = ("path", "format", "process", "parameters")
         emit_json({key: getattr(written, key) for key in keys})

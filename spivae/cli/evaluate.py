@@ -61,7 +61,7 @@ def evaluate(checkpoint: Path, process: str | None, n: int, seed: int, as_json: 
     plugins = common.plugins()
     from spivae.checkpoint.reading import read_header
 
-    header = read_header(checkpoint)
+    header = read_header(checkpoint, common.foreign)
     judged = checkpoint_process(header, plugins, process)
 
     from spivae.checkpoint.load import load_checkpoint
@@ -73,7 +73,7 @@ def evaluate(checkpoint: Path, process: str | None, n: int, seed: int, as_json: 
     grid = training_grid(judged, header.ds_args) if same else Grid.of(judged)
     with progress_bar() as progress:
         progress(0, 1, "loading the model")
-        _, model = load_checkpoint(checkpoint)
+        _, model = load_checkpoint(checkpoint, foreign=common.foreign)
         found = evaluated(
             model, judged, grid, n, seed, lambda done, total: progress(done, total, "evaluating")
         )

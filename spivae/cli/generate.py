@@ -75,7 +75,7 @@ def generate(
     from spivae.checkpoint.reading import read_header
     from spivae.model.arguments import ModelArgs
 
-    header = read_header(checkpoint)
+    header = read_header(checkpoint, common.foreign)
     args = ModelArgs.from_mapping(header.model_args)
     length = length or args.o_dim
     check_out(out)
@@ -106,7 +106,7 @@ def generate(
     rows: npt.NDArray[np.float64] = np.tile(np.array(list(chosen.values()), dtype=float), (n, 1))
     with progress_bar() as progress:
         progress(0, 1, "loading the model")
-        _, model = load_checkpoint(checkpoint)
+        _, model = load_checkpoint(checkpoint, foreign=common.foreign)
         z = rows
         if point is not None:
             with np.errstate(all="ignore"):  # what overflows is told below

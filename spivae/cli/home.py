@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spivae.cli import common
 from spivae.cli.common import THEMES, common_options
 from spivae.cli.output import emit, emit_json
 
@@ -74,5 +75,5 @@ def _newest(found: list[Entry]) -> Checkpoint | None:
 
     for entry in found:
         if entry.kind == "checkpoint" and entry.error is None:
-            return read_header(entry.path)
+            return read_header(entry.path, common.foreign)
     return None

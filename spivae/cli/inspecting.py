@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.cli import wording
+from spivae.cli import common, wording
 from spivae.cli.common import checkpoint_argument, common_options
 from spivae.cli.output import emit, emit_json, paint, width
 from spivae.cli.table import Column, pairs, table, wrap
@@ -30,7 +30,7 @@ def inspect(checkpoint: Path, as_json: bool) -> None:
     """
     from spivae.checkpoint.reading import read_header
 
-    found = read_header(checkpoint)
+    found = read_header(checkpoint, common.foreign)
     if as_json:
         emit_json(document(found))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.cli import wording
+from spivae.cli import common, wording
 from spivae.cli.common import common_options
 from spivae.cli.output import Styled, emit, emit_json, paint, width
 from spivae.cli.table import Column, table
@@ -60,7 +60,7 @@ def entries(dirs: Sequence[str]) -> list[Entry]:
     for name in dirs:
         check(name)
     folders = [os.path.expanduser(name) for name in dirs] or default_folders()
-    return newest_first(scan(folders))
+    return newest_first(scan(folders, common.foreign))
 
 
 def check(name: str) -> None:

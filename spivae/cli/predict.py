@@ -39,7 +39,7 @@ def predict(checkpoint: Path, data: Path, out: Path, sample: bool, seed: int, as
     """
     from spivae.checkpoint.reading import read_header
 
-    header = read_header(checkpoint)
+    header = read_header(checkpoint, common.foreign)
     check_out(out)
     dataset = read_displacements(data, header)
 
@@ -52,7 +52,7 @@ def predict(checkpoint: Path, data: Path, out: Path, sample: bool, seed: int, as
 
     with progress_bar() as progress:
         progress(0, 1, "loading the model")
-        _, model = load_checkpoint(checkpoint)
+        _, model = load_checkpoint(checkpoint, foreign=common.foreign)
         found = predicted(
             model,
             dataset,

@@ -117,7 +117,7 @@ class Session:
         known = self._prepared.get(key)
         if known is not None:
             return known
-        header = read_header(path)
+        header = read_header(path, self._plugins.read_checkpoint)
         process = self._plugins.process(header.process)
         plan = trajectories.plan(header, process, data)
         step(0, 1, "loading the model")
@@ -134,7 +134,7 @@ class Session:
             self.warm()
             from spivae.checkpoint.load import load_checkpoint
 
-            known = load_checkpoint(path, "cpu")
+            known = load_checkpoint(path, foreign=self._plugins.read_checkpoint)
             self._models.put(key, known)
         return known
 

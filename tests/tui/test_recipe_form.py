@@ -157,9 +157,8 @@ def test_small_numbers_are_written_short() -> None:
 
 
 def test_the_summary_counts_as_training_does() -> None:
-    from spivae_plugins.sbm import ScaledBrownianMotion
-
     from spivae.training.data import TrainingData
+    from spivae_plugins.sbm import ScaledBrownianMotion
 
     recipe = parse({
         "process": {"grid": {
