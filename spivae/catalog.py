@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from spivae.checkpoint.naming import SUFFIXES, shipped_models
 from spivae.checkpoint.opening import one_line
 from spivae.checkpoint.reading import read_header
 from spivae.errors import SpivaeError
-from spivae.liveness import is_alive
+from spivae.liveness import run_state
 
 if TYPE_CHECKING:
     from spivae.checkpoint.reading import Foreign
@@ -205,9 +204,8 @@ def _run_entry(path: str) -> Entry:
         entry.error = one_line(f"{file}: damaged ({error})")
         return entry
     entry.name = one_line(run.id) or entry.name
-    entry.process, entry.state = one_line(run.process), one_line(run.state)
-    if run.state == "running" and run.host == socket.gethostname() and not is_alive(run.pid, run.pid_started):
-        entry.state = "lost"
+    entry.process = one_line(run.process)
+    entry.state = one_line(run_state(run.state, run.host, run.pid, run.pid_started))
     if run.state == "failed":
         entry.error = one_line(run.error or "failed; its log.txt says why")
     metrics = os.path.join(path, "metrics.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 
@@ -38,3 +39,14 @@ def is_alive(pid: int, started: int | None) -> bool:
         return True
     # a zombie has ended and only waits to be reaped
     return status[0] != "Z" and (started is None or int(status[19]) == started)
+
+
+def run_state(noted: str, host: str, pid: int, started: int | None) -> str:
+    """The state of a run: what it noted itself, but "lost" where its process on this host is gone.
+
+    A queued run has no process until its launcher has noted one. The word of another host is taken.
+    """
+    waiting = noted == "running" or (noted == "queued" and pid != 0)
+    if waiting and host == socket.gethostname() and not is_alive(pid, started):
+        return "lost"
+    return noted

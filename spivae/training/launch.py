@@ -42,4 +42,5 @@ def launch(recipe: Recipe, base: Path = DEFAULT_FOLDER, *, threads: int | None =
         run.end("failed", str(error))
         raise WorkFailed(f"{run.path}: the trainer cannot be started ({error.strerror})") from None
     _children.append(process)
+    run.note_process(process.pid)
     return run

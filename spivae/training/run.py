@@ -8,13 +8,13 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.liveness import is_alive, process_start
+from spivae.liveness import process_start, run_state
 from spivae.training import recipe as recipes
 from spivae.training.recipe import Recipe
 
@@ -122,13 +122,17 @@ class Run:
         """Read run.json again."""
         self.info = Run.open(self.path).info
 
+    def note_process(self, pid: int) -> None:
+        """Note the process that trains, or is about to, so that its end is noticed."""
+        self.info.host, self.info.pid, self.info.pid_started = socket.gethostname(), pid, process_start(pid)
+        self.save()
+
     def claim(self, threads: int, device: str) -> None:
         """Mark this process as the trainer."""
         info = self.info
         info.state, info.started, info.finished, info.error = "running", time.time(), None, None
-        info.host, info.pid, info.pid_started = socket.gethostname(), os.getpid(), process_start(os.getpid())
         info.threads, info.device = threads, device
-        self.save()
+        self.note_process(os.getpid())
 
     def end(self, state: State, error: str | None = None) -> None:
         """Mark the training as over."""
@@ -138,13 +142,7 @@ class Run:
     def state(self) -> State:
         """What run.json says, but "lost" where the trainer it names is gone from this host."""
         info = self.info
-        if (
-            info.state == "running"
-            and info.host == socket.gethostname()
-            and not is_alive(info.pid, info.pid_started)
-        ):
-            return "lost"
-        return info.state
+        return cast(State, run_state(info.state, info.host, info.pid, info.pid_started))
 
     def request_stop(self) -> None:
         """Ask the trainer to save and end; it looks for the file at every step."""

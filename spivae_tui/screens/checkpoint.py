@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,10 @@ class CheckpointScreen(SpivaeScreen):
         self.analyses: list[Analysis] = []
         self.data: dict[str, Any] = {}
         self.tab = 0
+        self._loaded = False
+        self._asked = 0
+        self._showing = asyncio.Lock()
+        self._wish: int | None = None  # a tab that was asked for before the analyses were known
 
     def compose_body(self) -> Iterable[Widget]:
         yield Facts(id="facts")
@@ -88,7 +93,9 @@ class CheckpointScreen(SpivaeScreen):
         self.checkpoint = checkpoint
         self.query_one(Facts).show(checkpoint)
         self.title_bar.show(remark=f"{checkpoint.format} checkpoint")
-        self._show_tab(self.tab)
+        wish = self._wish
+        self.go_to(self.tab)
+        self._wish = wish
 
     def _show_analyses(self, analyses: list[Analysis]) -> None:
         from spivae.analysis import DataOptions, declared_options
@@ -97,6 +104,9 @@ class CheckpointScreen(SpivaeScreen):
         self.data = {option.name: option.default for option in declared_options(DataOptions)}
         titles = [analysis.title or analysis.name for analysis in analyses]
         self.query_one(TabStrip).show([*FIXED_TABS, *titles])
+        self._loaded = True
+        if self._wish is not None:
+            self.go_to(self._wish)
 
     # Tabs
 
@@ -132,35 +142,46 @@ class CheckpointScreen(SpivaeScreen):
         app = self.spivae
         return AnalysisPane(self.path, analysis, self.data, app.worker, app.look, id=self._pane_id(tab))
 
-    @work(exclusive=True, group="tab")
+    def go_to(self, tab: int) -> None:
+        """Show a tab; one of an analysis that is not known yet as soon as it is."""
+        self._wish = None if self._loaded else tab
+        if self.checkpoint is not None and 0 <= tab < len(FIXED_TABS) + len(self.analyses):
+            self._asked = tab
+            self._show_tab(tab)
+
+    @work(group="tab")
     async def _show_tab(self, tab: int) -> None:
-        if self.checkpoint is None or not 0 <= tab < len(FIXED_TABS) + len(self.analyses):
-            return
-        self.tab = tab
-        switcher = self.query_one("#panes", ContentSwitcher)
-        if self.pane is None:
-            await switcher.add_content(self._make_pane(tab), set_current=True)
-        switcher.current = self._pane_id(tab)
-        self.query_one(TabStrip).show(active=tab)
-        pane = self.analysis_pane
-        if pane is not None:
+        async with self._showing:
+            if tab != self._asked:
+                return  # another one was asked for meanwhile
+            self.tab = tab
+            switcher = self.query_one("#panes", ContentSwitcher)
+            if self.pane is None:
+                await switcher.add_content(self._make_pane(tab))
+            switcher.current = self._pane_id(tab)
+            self.query_one(TabStrip).show(active=tab)
+            self._focus_pane()
+            self.refresh_bindings()
+
+    def _focus_pane(self) -> None:
+        if (pane := self.analysis_pane) is not None:
             self.set_focus(None)
             pane.come_up()
+        elif isinstance(self.pane, RowList):
+            self.pane.focus()
         elif self.pane is not None:
-            lists = self.pane.query(RowList)
-            (self.pane if isinstance(self.pane, RowList) else lists.first()).focus()
-        self.refresh_bindings()
+            self.pane.query(RowList).first().focus()
 
     @on(TabStrip.Clicked)
     def _tab_clicked(self, event: TabStrip.Clicked) -> None:
-        self._show_tab(event.index)
+        self.go_to(event.index)
 
     def action_show_tab(self, key: str) -> None:
-        self._show_tab(int(key) - 1)
+        self.go_to(int(key) - 1)
 
     def _turn_tab(self, by: int) -> None:
         count = len(FIXED_TABS) + len(self.analyses)
-        self._show_tab((self.tab + by) % count)
+        self.go_to((self._asked + by) % count)
 
     def action_next_tab(self) -> None:
         self._turn_tab(1)

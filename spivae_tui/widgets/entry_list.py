@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("mark", "", 1),
-    Column("name", "name", 16, grows=True, keep_end=True),
+    Column("name", "name", 20, grows=True, keep_end=True),
     Column("kind", "kind", 10, drop=3),
-    Column("process", "process", 9, drop=2),
-    Column("beta", "beta", 7, right=True),
+    Column("process", "process", 8, drop=2),
+    Column("beta", "beta", 6, right=True),
     Column("nll", "NLL", 7, right=True),
     Column("kl", "KL", 6, right=True),
     Column("surviving", "latents", 9, right=True, drop=4),

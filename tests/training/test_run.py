@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from spivae.catalog import scan
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.liveness import is_alive, process_start
 from spivae.training.recipe import Recipe
@@ -57,6 +58,14 @@ def test_a_recycled_pid_is_not_taken_for_the_trainer() -> None:
     assert started is not None
     assert is_alive(os.getpid(), started)
     assert not is_alive(os.getpid(), started - 1)
+
+
+def test_a_trainer_that_dies_before_its_first_word_is_noticed(run: Run) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+    run.note_process(child.pid)
+    child.wait()
+    assert Run.open(run.path).state() == "lost"
+    assert next(iter(scan([run.path]))).state == "lost"
 
 
 def test_the_word_of_another_host_is_taken(run: Run) -> None:

@@ -1,5 +1,6 @@
 """Checkpoint: what a model is, and its analyses."""
 
+import threading
 from typing import Any
 
 import fakes
@@ -32,7 +33,8 @@ async def opened(app: SpivaeApp, pilot: Pilot[Any]) -> CheckpointScreen:
 
 async def analysis(pilot: Pilot[Any], key: str = "3") -> AnalysisPane:
     """Go to an analysis' tab and wait until it has asked the worker."""
-    await pilot.press(key)
+    if key:
+        await pilot.press(key)
     await fakes.until(pilot, lambda: pilot.app.screen.analysis_pane is not None)  # type: ignore[attr-defined]
     await pilot.pause()
     pane = pilot.app.screen.analysis_pane  # type: ignore[attr-defined]
@@ -87,6 +89,23 @@ async def test_tabs_are_reached_by_number_by_arrows_and_by_mouse() -> None:
         await pilot.pause(0.1)
         assert screen.tab == 1
         assert "vae.conv.0.weight" in screen.pane.render_line(1).text  # type: ignore[union-attr]
+
+
+async def test_a_tab_that_is_asked_for_too_early_comes_when_it_can() -> None:
+    known = threading.Event()
+
+    def plugins() -> Any:
+        known.wait(5)
+        return fakes.FakePlugins()
+
+    app = fakes.app(plugins=plugins)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_checkpoint(PATH)
+        await fakes.until(pilot, lambda: getattr(app.screen, "checkpoint", None))
+        await pilot.press("3")
+        known.set()
+        pane = await analysis(pilot, key="")
+        await fakes.until(pilot, lambda: pane.running)
 
 
 async def test_an_analysis_is_computed_when_its_tab_is_first_shown_and_then_kept() -> None:
