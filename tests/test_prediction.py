@@ -16,8 +16,8 @@ from spivae.errors import SpivaeError
 from spivae.evaluation import evaluate
 from spivae.generation import encode_parameters, generate
 from spivae.model.arguments import ModelArgs
-from spivae.model.vae import WaveNetVAE, build
 from spivae.model.latents import surviving
+from spivae.model.vae import WaveNetVAE, build
 from spivae.prediction import predict
 from spivae_plugins.sbm import ScaledBrownianMotion
 
@@ -50,9 +50,7 @@ def test_predictions_equal_the_originals_whatever_the_batch(
         found = predict(model, dataset, batch=batch, keep_raw=True)
         assert_allclose(found.nll, reference["nll"][..., 0], rtol=tolerance, atol=tolerance)
         for key in ("mu", "logvar", "kl", "c", "pred"):
-            assert_allclose(
-                getattr(found, key), reference[key], rtol=tolerance, atol=tolerance, err_msg=key
-            )
+            assert_allclose(getattr(found, key), reference[key], rtol=tolerance, atol=tolerance, err_msg=key)
     assert_allclose(found.out_mean, reference["pred"][:, 1], rtol=2e-3, atol=2e-3)
     assert_allclose(found.out_std, np.exp(reference["pred"][:, 2]), rtol=2e-3)
     assert found.steps == 367

@@ -13,7 +13,9 @@ import spivae.api
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    code = "import sys, spivae; print([n for n in ('numpy', 'torch', 'msgspec', 'click') if n in sys.modules])"
+    code = (
+        "import sys, spivae; print([n for n in ('numpy', 'torch', 'msgspec', 'click') if n in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -44,6 +44,19 @@ class SpivaeScreen(Screen[None]):
     def compose_body(self) -> Iterable[Widget]:
         """The widgets between the title bar and the key bar."""
         return ()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this screen was not left; its widgets go away one by one after that."""
+        return self in self.app.screen_stack
+
+    def from_thread(self, show: Callable[..., None], *arguments: object) -> None:
+        """Call `show` in the app's loop, from a thread; not at all if this screen was left meanwhile."""
+        self.app.call_from_thread(self._if_still_here, show, *arguments)
+
+    def _if_still_here(self, show: Callable[..., None], *arguments: object) -> None:
+        if self.is_here:
+            show(*arguments)
 
     def copy(self, path: str) -> None:
         """Copy a path with OSC 52, which works over SSH too."""

@@ -158,7 +158,7 @@ class BrowseScreen(SpivaeScreen):
     @work(thread=True, exclusive=True, group="poll", exit_on_error=False)
     def _look_for_changes(self) -> None:
         if watching.signature(self.spivae.folders) != self._signature:
-            self.app.call_from_thread(self.rescan)
+            self.from_thread(self.rescan)
 
     # Showing
 
@@ -229,7 +229,7 @@ class BrowseScreen(SpivaeScreen):
             header = self.spivae.services.read_header(entry.path)
         except (SpivaeError, OSError):
             return  # the list's next scan says what is wrong with it
-        self.app.call_from_thread(self._header_read, entry, header)
+        self.from_thread(self._header_read, entry, header)
 
     def _header_read(self, entry: Entry, header: Checkpoint) -> None:
         if len(self._headers) > 200:

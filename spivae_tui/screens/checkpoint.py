@@ -67,15 +67,15 @@ class CheckpointScreen(SpivaeScreen):
         services, app = self.spivae.services, self.spivae
         try:
             checkpoint = services.read_header(self.path)
-            app.call_from_thread(self._show_checkpoint, checkpoint)
+            self.from_thread(self._show_checkpoint, checkpoint)
             import spivae_tui.widgets.analysis_pane  # noqa: F401  (brings numpy in, off the loop)
 
             plugins = app.plugins
             worker = app.worker
         except (SpivaeError, OSError) as error:
-            app.call_from_thread(self._show_error, str(error))
+            self.from_thread(self._show_error, str(error))
             return
-        app.call_from_thread(self._show_analyses, list(plugins.analyses.values()))
+        self.from_thread(self._show_analyses, list(plugins.analyses.values()))
         worker.submit("warm", {}, lambda event: None)
 
     def _show_error(self, message: str) -> None:
@@ -152,12 +152,14 @@ class CheckpointScreen(SpivaeScreen):
     @work(group="tab")
     async def _show_tab(self, tab: int) -> None:
         async with self._showing:
-            if tab != self._asked:
-                return  # another one was asked for meanwhile
+            if tab != self._asked or not self.is_here:
+                return  # another one was asked for meanwhile, or the screen was left
             self.tab = tab
             switcher = self.query_one("#panes", ContentSwitcher)
             if self.pane is None:
                 await switcher.add_content(self._make_pane(tab))
+            if not self.is_here:
+                return  # left while the pane was being made
             switcher.current = self._pane_id(tab)
             self.query_one(TabStrip).show(active=tab)
             self._focus_pane()

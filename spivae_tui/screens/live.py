@@ -311,7 +311,7 @@ class LiveRunScreen(SpivaeScreen):
         except SpivaeError as error:
             self.post_message(NotSeen(str(error)))
             return
-        self.app.call_from_thread(self.look_again)
+        self.from_thread(self.look_again)
 
     def action_open(self) -> None:
         if self.view is not None and self.view.checkpoint is not None:

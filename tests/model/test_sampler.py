@@ -23,7 +23,9 @@ def rebuilt(model: WaveNetVAE, made: torch.Tensor, c: Any, noise: torch.Tensor, 
     past = 0 if model.args.use_pad else model.receptive_field
     series = made
     if past:  # the history of zeros, and the step that was dropped
-        dropped = _draw(model.predict(torch.zeros(len(made), 1, past + 1), cut(c, past + 1), g)[..., -1], noise[0])
+        dropped = _draw(
+            model.predict(torch.zeros(len(made), 1, past + 1), cut(c, past + 1), g)[..., -1], noise[0]
+        )
         series = torch.cat([torch.zeros(len(made), past), dropped, made], dim=1)
     pred = model.predict(series[:, None], c, g)
     steps = [_draw(pred[..., k], noise[k]) for k in range(pred.shape[-1])]

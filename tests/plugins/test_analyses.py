@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 from analysis_contexts import OneParameter, ThreeParameters, arrays_of, context, theoretical
+
+from spivae.dataset import Grid
+from spivae.figure.spec import decode, encode
 from spivae_plugins.latents import Latents
 from spivae_plugins.loss_map import LossMap
 from spivae_plugins.output import Output
 from spivae_plugins.sbm import ScaledBrownianMotion
-
-from spivae.dataset import Grid
-from spivae.figure.spec import decode, encode
 
 ANALYSES = [Latents(), LossMap(), Output()]
 PROCESSES = [ScaledBrownianMotion(), OneParameter(), ThreeParameters()]

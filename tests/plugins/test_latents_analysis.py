@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from analysis_contexts import ThreeParameters, context, theoretical
-from spivae_plugins.latents import Latents, spread
-from spivae_plugins.sbm import ScaledBrownianMotion
 
 from spivae.api import SURVIVING_KL, Histogram, HLine, Points, SpivaeError
 from spivae.dataset import Grid
+from spivae_plugins.latents import Latents, spread
+from spivae_plugins.sbm import ScaledBrownianMotion
 
 SBM = ScaledBrownianMotion()
 LATENTS = Latents()

@@ -2,11 +2,11 @@
 
 import numpy as np
 from analysis_contexts import RECEPTIVE_FIELD, STEPS, OneParameter, ThreeParameters, context, theoretical
-from spivae_plugins.loss_map import LossMap, edges_around
-from spivae_plugins.sbm import ScaledBrownianMotion
 
 from spivae.api import Heatmap, Line, VLine
 from spivae.dataset import Grid
+from spivae_plugins.loss_map import LossMap, edges_around
+from spivae_plugins.sbm import ScaledBrownianMotion
 
 SBM = ScaledBrownianMotion()
 LOSS = LossMap()

@@ -10,11 +10,11 @@ from analysis_contexts import (
     context,
     theoretical,
 )
-from spivae_plugins.output import Output
-from spivae_plugins.sbm import ScaledBrownianMotion
 
 from spivae.api import HLine, Line
 from spivae.dataset import Grid
+from spivae_plugins.output import Output
+from spivae_plugins.sbm import ScaledBrownianMotion
 
 SBM = ScaledBrownianMotion()
 OUTPUT = Output()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,12 +16,14 @@ class Tmux:
     def __init__(self, socket: str, command: list[str], folder: Path, columns: int, lines: int) -> None:
         self.socket = socket
         environ = [f"{name}={os.environ[name]}" for name in os.environ if name.startswith(("XDG_", "OMP_"))]
+        without = [part for name in ("NO_COLOR", "COLUMNS", "LINES") for part in ("-u", name)]
+        size = ["-x", str(columns), "-y", str(lines)]
         self.call(
-            "-f", "/dev/null", "-u", "new-session", "-d", "-x", str(columns), "-y", str(lines), "-c", str(folder),
-            "env", "-u", "NO_COLOR", "-u", "COLUMNS", "-u", "LINES", "LANG=C.UTF-8", "PYTHONUTF8=1", *environ, *command,
-        )  # fmt: skip
-        # the last screen stays readable after the command has ended
-        self.call("set-option", "-g", "remain-on-exit", "on")
+            *("-f", "/dev/null", "-u", "new-session", "-d", *size, "-c", str(folder)),
+            *("env", *without, "LANG=C.UTF-8", "PYTHONUTF8=1", *environ),
+            # the window stays after the command, and says how it ended
+            *("sh", "-c", f"{shlex.join(command)}; echo exit status $?; exec sleep 600"),
+        )
 
     def call(self, *arguments: str) -> str:
         done = subprocess.run(
@@ -47,10 +50,7 @@ class Tmux:
             assert time.monotonic() < end, f"waited in vain for {wanted!r}; the screen was\n{screen}"
             time.sleep(0.1)
 
-    def exit_status(self) -> int | None:
-        """What the command ended with; None while it runs."""
-        dead, status = self.call("display-message", "-p", "#{pane_dead} #{pane_dead_status}").split(" ", 1)
-        return int(status) if dead == "1" else None
-
     def close(self) -> None:
-        subprocess.run(["tmux", "-L", self.socket, "kill-server"], capture_output=True, check=False, timeout=20)
+        subprocess.run(
+            ["tmux", "-L", self.socket, "kill-server"], capture_output=True, check=False, timeout=20
+        )

@@ -46,7 +46,10 @@ TINY = parse(
         },
         "training": {
             "batch": 32,
-            "phase": [{"epochs": 2, "beta": 0.0, "lr_max": 5e-3}, {"epochs": 1, "beta": 1e-2, "lr_max": 1e-3}],
+            "phase": [
+                {"epochs": 2, "beta": 0.0, "lr_max": 5e-3},
+                {"epochs": 1, "beta": 1e-2, "lr_max": 1e-3},
+            ],
         },
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_records_arrive_once_and_whole_however_the_bytes_arrive(
     data = b"".join(json.dumps(record).encode() + b"\n" for record in records)
     reader, found = MetricsReader(path), []
     bounds = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         with open(path, "ab") as file:
             file.write(data[start:stop])
         found += reader.poll()

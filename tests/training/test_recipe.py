@@ -103,7 +103,9 @@ axes = st.builds(
 )
 recipes = st.builds(
     Recipe,
-    process=st.builds(ProcessTable, name=st.text(max_size=8), grid=st.dictionaries(st.text(max_size=5), axes, max_size=2)),
+    process=st.builds(
+        ProcessTable, name=st.text(max_size=8), grid=st.dictionaries(st.text(max_size=5), axes, max_size=2)
+    ),
     dataset=st.builds(
         DatasetTable,
         steps=st.integers(50, 500),
@@ -118,7 +120,9 @@ recipes = st.builds(
         TrainingTable,
         batch=st.integers(1, 999),
         clip=positive,
-        phase=st.lists(st.builds(Phase, st.integers(1, 99), positive, positive), min_size=1, max_size=4).map(tuple),
+        phase=st.lists(st.builds(Phase, st.integers(1, 99), positive, positive), min_size=1, max_size=4).map(
+            tuple
+        ),
     ),
 )
 

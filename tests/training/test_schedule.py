@@ -1,5 +1,7 @@
 """The one-cycle schedule hits the figures it is described by."""
 
+from itertools import pairwise
+
 import pytest
 
 from spivae.training.schedule import one_cycle
@@ -16,8 +18,8 @@ def test_the_rate_climbs_then_falls_and_the_momentum_mirrors_it() -> None:
     rates = [one_cycle(step, 200, 1.0) for step in range(200)]
     peak = max(range(200), key=lambda k: rates[k][0])
     assert peak in (49, 50)
-    assert all(a[0] < b[0] and a[1] > b[1] for a, b in zip(rates[:peak], rates[1 : peak + 1], strict=True))
-    assert all(a[0] > b[0] and a[1] < b[1] for a, b in zip(rates[peak:], rates[peak + 1 :], strict=False))
+    assert all(a[0] < b[0] and a[1] > b[1] for a, b in pairwise(rates[: peak + 1]))
+    assert all(a[0] > b[0] and a[1] < b[1] for a, b in pairwise(rates[peak:]))
 
 
 def test_a_phase_of_one_step_is_possible() -> None:

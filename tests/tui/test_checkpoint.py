@@ -1,5 +1,6 @@
 """Checkpoint: what a model is, and its analyses."""
 
+import asyncio
 import threading
 from typing import Any
 
@@ -317,3 +318,15 @@ async def test_plots_follow_the_glyphs_that_are_chosen(size: tuple[int, int]) ->
         await fakes.until(pilot, lambda: pane.plot.is_current)
         text = "".join(pane.plot.render_line(y).text for y in range(pane.plot.size.height))
         assert text.isascii()
+
+
+@pytest.mark.parametrize("moments", range(1, 13, 2))
+async def test_leaving_while_a_tab_is_being_made_is_no_accident(moments: int) -> None:
+    app = fakes.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_checkpoint(PATH)
+        for _ in range(moments):
+            await asyncio.sleep(0.01)
+        app.pop_screen()
+        await pilot.pause(0.1)
+    assert app.return_code != 1

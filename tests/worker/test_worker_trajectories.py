@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from spivae_plugins.sbm import ScaledBrownianMotion
 
 from spivae.analysis import DataOptions
 from spivae.api import Parameter, Process
@@ -10,6 +9,7 @@ from spivae.checkpoint import Checkpoint
 from spivae.dataset import Grid, save_npz, simulate_grid
 from spivae.errors import SpivaeError
 from spivae.worker import trajectories
+from spivae_plugins.sbm import ScaledBrownianMotion
 
 SBM = ScaledBrownianMotion()
 SMALL_MODEL = {"o_dim": 60}
