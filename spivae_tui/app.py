@@ -142,6 +142,12 @@ class SpivaeApp(App[int]):
 
     # Going places
 
+    def look_into(self, folder: Path) -> None:
+        """List what is in this folder too, from the next scan on."""
+        known = [path.resolve() for path in self.folders]
+        if not any(folder.resolve().is_relative_to(path) for path in known):
+            self.folders = (*self.folders, folder)
+
     def open_checkpoint(self, path: str) -> None:
         """Show a checkpoint."""
         from spivae_tui.screens.checkpoint import CheckpointScreen

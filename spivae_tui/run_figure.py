@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spivae.figure.spec import Axis, Figure, HLine, Line, Mark, Panel, Text
+from spivae.model.latents import SURVIVING_KL
 
 if TYPE_CHECKING:
     from spivae_tui.run_series import RunSeries
@@ -18,7 +19,6 @@ Array = npt.NDArray[np.float64]
 # Shares of the training, counted from its newest step, that a viewer can look at
 WINDOWS = (1.0, 0.5, 0.1)
 LEAST_KL = 1e-4  # nats; below it the axis would show only noise
-SURVIVING_KL = 0.05
 _MANTISSAS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 

@@ -321,9 +321,9 @@ def _encodes(times):
 )
 def test_a_pickle_cannot_hang_or_fill_the_memory(tmp_path, content):
     path = write_archive(tmp_path / "m.tar", content)
-    start = time.perf_counter()
+    start = time.process_time()
     _refusal(path)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_zip_bomb_is_refused_before_it_inflates(tmp_path, monkeypatch):

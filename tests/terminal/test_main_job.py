@@ -25,7 +25,7 @@ def terminal(tmp_path: Path, tiny_recipe: Path, tiny_checkpoint: Path, reference
     shutil.copy(reference / "original_sbm_trained.tar", models)
     shutil.copy(tiny_checkpoint, models / "tiny.safetensors")
     (models / "broken.tar").write_bytes(b"PK\x03\x04 no more")
-    shutil.copy(tiny_recipe, tmp_path / "tiny.toml")
+    shutil.copy(tiny_recipe, tmp_path / "mine.toml")
     command = [sys.executable, "-m", "spivae"]
     session = Tmux(f"spivae-test-{os.getpid()}", command, tmp_path, 100, 30)
     yield session
@@ -66,8 +66,8 @@ def test_open_inspect_plot_train_watch_and_find_the_checkpoint(terminal: Tmux, t
     terminal.press("t")
     terminal.wait_for("a recipe to start from")
     terminal.press("Enter")
-    terminal.wait_for("tiny.toml")
-    terminal.press("Down", "Enter")
+    terminal.wait_for("mine.toml")
+    terminal.press("Down", "Down", "Enter")  # after the two shipped ones
     terminal.wait_for("3 epochs")
     terminal.press("F2")
     terminal.wait_for(lambda screen: "runs ›" in screen or "finished" in screen)

@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from spivae.analysis import Analysis, option
 from spivae.figure.look import Look
 from spivae.figure.spec import Axis, Figure, Line, Panel
+from spivae.model.latents import surviving
 from spivae.worker.client import Done
 from spivae_tui.app import SpivaeApp
 from spivae_tui.services import Services
@@ -44,7 +45,7 @@ class Entry(msgspec.Struct, kw_only=True):
 def metrics(beta: float, nll: float, kl: list[float], **more: Any) -> dict[str, Any]:
     """Metrics as a checkpoint keeps them."""
     total = sum(kl)
-    alive = [index for index, value in enumerate(kl) if value > 0.05]
+    alive = surviving(kl)
     return {
         "beta": beta,
         "nll": nll,

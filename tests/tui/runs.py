@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from spivae.model.latents import surviving
 from spivae.training.metrics import MetricsWriter
 from spivae.training.recipe import Recipe, parse, to_toml
 from spivae.training.run import Run, RunInfo
@@ -73,7 +74,7 @@ def epoch(number: int, recipe: Recipe = RECIPE) -> dict[str, Any]:
         "nll": last["nll"],
         "kl": kl,
         "neg_elbo": last["nll"] + sum(kl) / 367,
-        "surviving": [index for index, value in enumerate(kl) if value > 0.05],
+        "surviving": surviving(kl),
         "beta": last["beta"],
         "seconds": last["seconds"] + 1.0,
     }
