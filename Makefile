@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test test-full lint types contracts check snapshots clean
+.PHONY: run test test-full lint types contracts check snapshots screenshots clean
 
 run: $(VENV)/.installed
 	@$(BIN)/spivae $(ARGS)
@@ -59,3 +59,6 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+screenshots: $(VENV)/.installed-dev
+	$(BIN)/python tests/tui/screenshots.py
