@@ -78,7 +78,10 @@ TRAINING = (
     FormField("training.clip", "clip", "float", "largest norm of the gradient; 0 for no clipping"),
     FormField("training.seed", "seed", "int", "of the weights, the order and the latent noise"),
     FormField(
-        "training.checkpoint_every", "save every", "int", "checkpoint_every: steps between resumable states"
+        "training.checkpoint_every",
+        "save every",
+        "int",
+        "checkpoint_every: steps between two saves of `last`",
     ),
 )
 PROCESS = FormField("process.name", "process", "choice", "whose trajectories the model learns")

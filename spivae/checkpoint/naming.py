@@ -46,7 +46,7 @@ def _candidates(path: Path) -> list[Path]:
     """Where to look, in order."""
     found = _with_suffixes(path)
     if os.path.isfile(path / "run.json"):
-        for stem in ("best", "final"):
+        for stem in ("best", "final", "stopped", "last"):
             found += _with_suffixes(path / "checkpoints" / stem)
     if path.name:
         found += _with_suffixes(path.parent / "checkpoints" / path.name)

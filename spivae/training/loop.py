@@ -52,8 +52,8 @@ def train(
 ) -> Outcome:
     """Train a run's recipe to its end, or until `should_stop` or a STOP file says so.
 
-    Writes metrics.jsonl, and checkpoints at every phase's end (`phase-N`), at the best validation (`best`)
-    and at the end (`final`, or `stopped`). Raises WorkFailed where the loss is no longer finite.
+    Writes metrics.jsonl, and checkpoints at every phase's end (`phase-N`), at the best validation (`best`),
+    every `checkpoint_every` steps (`last`) and at the end (`final`, or `stopped`, in its place). Raises WorkFailed where the loss is no longer finite.
     """
     torch.set_num_threads(threads)
     run.claim(threads, device)
@@ -99,10 +99,12 @@ class _Trainer:
             for number, phase in enumerate(self.recipe.training.phase):
                 if not self._phase(number, phase, first_epoch, metrics):
                     self._save("stopped", phase)
+                    self._forget_last()
                     return "stopped"
                 self._save(f"phase-{number}", phase)
                 first_epoch += phase.epochs
             self._save("final", phase)
+            self._forget_last()
             return "finished"
         finally:
             metrics.close()
@@ -140,6 +142,8 @@ class _Trainer:
                         f"{number}.lr_max ({phase.lr_max:g}) or training.clip"
                     )
                 losses.append(loss)
+                if self.step % self.recipe.training.checkpoint_every == 0:
+                    self._save("last", phase)
                 self.events.step(record)
             self._end_epoch(number, phase, epoch, float(np.mean(losses)), metrics)
         return True
@@ -186,6 +190,10 @@ class _Trainer:
         for start in range(0, len(noise), batch):
             rows = slice(start, start + batch)
             yield self._tensor(self.data.validation.displacements[rows]), self._tensor(noise[rows])
+
+    def _forget_last(self) -> None:
+        """The checkpoint for a trainer that is killed; once all is saved there is a better one."""
+        (self.run.checkpoint_folder / "last.safetensors").unlink(missing_ok=True)
 
     def _save(self, name: str, phase: Phase) -> None:
         last = self.history[-1] if self.history else {}

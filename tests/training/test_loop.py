@@ -121,6 +121,22 @@ class Overflowing(ScaledBrownianMotion):
         return super().displacements(rng, theta, steps) * (np.inf if self.calls == 4 else 1)
 
 
+def test_a_killed_trainer_leaves_its_last_checkpoint(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(record: dict) -> None:
+        if record["step"] == 7:
+            raise Killed
+
+    run = Run.create(tmp_path, with_overrides(TINY, {"training.checkpoint_every": "3"}))
+    with pytest.raises(Killed):
+        train(run, SBM, threads=1, events=Events(step=kill))
+    last = read_header(run.checkpoint_folder / "last.safetensors")
+    assert last.metrics["beta"] == 0.0
+    assert [path.stem for path in run.checkpoints()] == ["last"]
+
+
 def test_a_diverged_training_ends_with_its_step_and_keeps_what_it_had(tmp_path: Path) -> None:
     run = Run.create(tmp_path, TINY)
     with pytest.raises(WorkFailed, match=r"the loss diverged at step 19; lower training\.phase\.1\.lr_max"):
