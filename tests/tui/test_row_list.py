@@ -45,13 +45,13 @@ async def _time_to_fill(count: int) -> float:
         while len(app.screen.entries.rows) < count:
             await pilot.pause(0.01)
         rows = app.screen.entries
-        started = time.perf_counter()
+        started = time.process_time()
         for _ in range(20):
             rows.cursor += 1
             rows.action_page_down()
             for y in range(rows.size.height):
                 rows.render_line(y)
-        elapsed = time.perf_counter() - started
+        elapsed = time.process_time() - started
         await pilot.press("end")
         assert rows.cursor == count - 1
     return elapsed
