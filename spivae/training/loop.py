@@ -53,8 +53,8 @@ def train(
     """Train a run's recipe to its end, or until `should_stop` or a STOP file says so.
 
     Writes metrics.jsonl, and checkpoints at every phase's end (`phase-N`), at the best validation (`best`),
-    every `checkpoint_every` steps (`last`) and at the end (`final`, or `stopped`, in its place). Raises WorkFailed where the loss is no longer
-    finite.
+    every `checkpoint_every` steps (`last`) and at the end (`final` or `stopped`, in place of `last`). Raises
+    WorkFailed where the loss is no longer finite.
     """
     torch.set_num_threads(threads)
     run.claim(threads, device)
