@@ -78,7 +78,7 @@ class LiveRunScreen(SpivaeScreen):
         yield RunStateView(id="run-state")
         yield Static(id="run-advice", markup=False)
         yield TabStrip(TABS, id="run-tabs")
-        yield PlotView(placeholder="reading the run…", id="run-curves")
+        yield PlotView(look=self.spivae.look, placeholder="reading the run…", id="run-curves")
         with Horizontal(id="run-tables"):
             yield EpochTable(id="run-epochs")
             yield RowList(

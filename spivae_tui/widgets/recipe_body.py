@@ -78,7 +78,7 @@ class RecipeBody(Horizontal):
                 with Vertical(classes="section-box", id="recipe-model"):
                     yield Static("Model", classes="section")
                     yield from self._lines(MODEL)
-            yield PlotView(placeholder="", id="plan")
+            yield PlotView(look=getattr(self.app, "look", None), placeholder="", id="plan")
 
     def _lines(self, specs: Iterable[FormField]) -> Iterable[FormLine]:
         return (field_line(spec, self.form.texts[spec.path]) for spec in specs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,6 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from spivae.catalog import default_folders
 from spivae.figure.look import Look
 from spivae.training.recipe import load, with_overrides
 from spivae_tui.app import SpivaeApp
@@ -42,7 +42,7 @@ async def browse(app: SpivaeApp, pilot: Pilot[Any]) -> None:
 
 
 async def latents(app: SpivaeApp, pilot: Pilot[Any]) -> None:
-    app.open_checkpoint(str(ROOT / "models" / "sbm.safetensors"))
+    app.open_checkpoint("models/sbm.safetensors")
     await pilot.press("3")
     await until(pilot, lambda: drawn(app))
 
@@ -55,18 +55,23 @@ async def training(app: SpivaeApp, pilot: Pilot[Any]) -> None:
 
 
 async def take(name: str, walk: Callable[[SpivaeApp, Pilot[Any]], Awaitable[None]]) -> None:
-    app = SpivaeApp(default_folders(), look=Look())
+    app = SpivaeApp([Path("models"), Path("runs")], look=Look())
     async with app.run_test(size=SIZE) as pilot:
         await walk(app, pilot)
         (ROOT / "docs" / f"{name}.svg").write_text(app.export_screenshot(), encoding="utf-8")
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)  # for ./runs
+    folder = Path(tempfile.gettempdir()) / "spivae-tour"  # its name is in the pictures
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "models", folder / "models")
+    os.chdir(folder)
+    try:
         for walk in (training, browse, latents):
             asyncio.run(take(walk.__name__, walk))
             print(f"docs/{walk.__name__}.svg", file=sys.stderr)
+    finally:
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from spivae.training import recipe as recipes
 from spivae.training.recipe import Recipe, parse
 from spivae_tui.recipe_form import RecipeForm, locate, read, summarize, written
 
-SHIPPED = Path(__file__).parents[2] / "models" / "sbm.toml"
+RECIPE = Path(__file__).parents[1] / "data" / "three_phases.toml"
 
 
 class Walk(Process):
@@ -27,11 +27,11 @@ class Sbm(Process):
 
 
 def shipped_form() -> RecipeForm:
-    return RecipeForm.from_recipe(recipes.load(SHIPPED), Sbm())
+    return RecipeForm.from_recipe(recipes.load(RECIPE), Sbm())
 
 
 def test_the_shipped_recipe_comes_back_from_the_form_as_it_was() -> None:
-    assert shipped_form().check().recipe == recipes.load(SHIPPED)
+    assert shipped_form().check().recipe == recipes.load(RECIPE)
 
 
 def test_a_recipe_of_defaults_gets_the_grid_of_its_process() -> None:
@@ -175,7 +175,7 @@ def test_the_summary_counts_as_training_does() -> None:
 
 
 def test_the_summary_knows_the_size_of_the_default_network() -> None:
-    summary = summarize(recipes.load(SHIPPED))
+    summary = summarize(recipes.load(RECIPE))
     assert summary.parameters == 262_885
     assert summary.receptive_field == 32
     assert summary.predicted == 367

@@ -26,7 +26,7 @@ from spivae_tui.screens.train import TrainScreen
 from spivae_tui.services import Services
 from spivae_tui.widgets.form_line import Choice, FormLine, Typed
 
-SHIPPED = Path(__file__).parents[2] / "models" / "sbm.toml"
+RECIPE = Path(__file__).parents[1] / "data" / "three_phases.toml"
 
 
 class Sbm(Process):
@@ -64,7 +64,7 @@ class TrainApp(SpivaeApp):
         super().__init__([], services=services, **look)
         self.models = folder / "models"
         self.models.mkdir()
-        shutil.copy(SHIPPED, self.models)
+        shutil.copy(RECIPE, self.models / "sbm.toml")
 
     def notify(self, message: str, **more: Any) -> None:
         self.told.append(message)
@@ -114,7 +114,7 @@ async def test_the_form_shows_the_shipped_recipe_and_what_it_amounts_to(app: Tra
             "16 epochs = 4,992 steps of 256 · 262,885 parameters · sees 32 steps back"
         )
         assert screen.checked is not None
-        assert screen.checked.recipe == recipes.load(SHIPPED)
+        assert screen.checked.recipe == recipes.load(RECIPE)
         assert [str(cell.content) for cell in screen.query(".true-beta").results(Static)] == [
             "0.0367",
             "0.367",
@@ -286,7 +286,7 @@ async def test_a_broken_recipe_is_told_and_the_defaults_stand_in(app: TrainApp) 
 
 def test_recipes_are_found_once_and_other_toml_files_are_not(tmp_path: Path) -> None:
     run = runs.make_run(tmp_path / "runs", 1)
-    shutil.copy(SHIPPED, tmp_path / "mine.toml")
+    shutil.copy(RECIPE, tmp_path / "mine.toml")
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
     (tmp_path / "empty.toml").write_text("")
     found = find([tmp_path / "mine.toml", run.recipe_path], [tmp_path / "runs"], tmp_path)
