@@ -27,9 +27,12 @@ class ScaledBrownianMotion(Process):
     )
 
     def displacements(self, rng: np.random.Generator, theta: Array, steps: int) -> Array:
-        scale = np.sqrt(self.covariance(theta, steps)).astype(np.float32)
+        # powers are the slow part: one row for each cell of a grid, not for each trajectory
+        cells, cell = np.unique(theta, axis=0, return_inverse=True)
+        scale = np.sqrt(self.covariance(cells, steps)).astype(np.float32)
         noise = rng.standard_normal((len(theta), steps), dtype=np.float32)
-        return np.multiply(noise, scale, out=noise)
+        noise *= scale[cell.ravel()]
+        return noise
 
     def covariance(self, theta: Array, steps: int) -> Array:
         """Variances (n, steps): 2 D (t^alpha - (t - 1)^alpha)."""
