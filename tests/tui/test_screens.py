@@ -77,13 +77,14 @@ def test_browse_without_anything(snap_compare: Compare) -> None:
     assert snap_compare(fakes.app(scan=fakes.nothing), terminal_size=(80, 24), run_before=before)
 
 
-def test_help(snap_compare: Compare) -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
     async def before(pilot: Pilot[Any]) -> None:
         await listed(pilot)
         await pilot.press("question_mark")
         await pilot.pause(0.4)
 
-    assert snap_compare(fakes.app(), terminal_size=(160, 48), run_before=before)
+    assert snap_compare(fakes.app(), terminal_size=size, run_before=before)
 
 
 @pytest.mark.parametrize("size", SIZES)
