@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,13 @@ from spivae.figure.spec import Figure
 if typing.TYPE_CHECKING:
     from spivae.checkpoint import Checkpoint
     from spivae.dataset import Dataset
+    from spivae.model.vae import WaveNetVAE
     from spivae.prediction import Predictions
     from spivae.process import Process
 
 Array = npt.NDArray[Any]
+Need = Literal["predictions", "dataset", "model"]
+Value = TypeVar("Value")
 
 
 def option(
@@ -123,19 +126,83 @@ class DataOptions:
     grid: str = option(
         "training", "the training grid, or the wider test grid of the seed", choices=("training", "test")
     )
+    subset: str | None = option(None, "part of the grid, such as alpha=0.2..1, D=1e-3")
     seed: int = option(12345, "seed of the test trajectories", low=0)
     file: str | None = option(None, "a dataset in the .npz layout, instead of fresh trajectories")
 
 
-@dataclass(frozen=True)
 class Context:
-    """All that an analysis may look at."""
+    """All that an analysis may look at.
 
-    checkpoint: Checkpoint
-    process: Process
-    dataset: Dataset
-    predictions: Predictions
-    options: Any
+    `dataset`, `predictions` and `model` are there where the analysis lists them in its `needs`; looking at
+    another one raises SpivaeError.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        process: Process,
+        dataset: Dataset | None = None,
+        predictions: Predictions | None = None,
+        options: Any = None,
+        *,
+        model: WaveNetVAE | None = None,
+        data: DataOptions | None = None,
+        progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.process = process
+        self.options = options
+        self.data = data or DataOptions()
+        self.progress = progress
+        self._dataset = dataset
+        self._predictions = predictions
+        self._model = model
+
+    @property
+    def dataset(self) -> Dataset:
+        """The trajectories that `data` asks for."""
+        return _asked_for("dataset", self._dataset)
+
+    @property
+    def predictions(self) -> Predictions:
+        """What the model says of them, at z = mu."""
+        return _asked_for("predictions", self._predictions)
+
+    @property
+    def model(self) -> WaveNetVAE:
+        """The model, ready to compute."""
+        return _asked_for("model", self._model)
+
+    def rng(self, stream: int = 0) -> np.random.Generator:
+        """Random numbers of the seed in `data`, other ones than the trajectories were made of."""
+        return np.random.default_rng([self.data.seed, stream + 1])
+
+    def encode(self, displacements: Array) -> tuple[Array, Array]:
+        """Latents mu and log-variances (n, Z) of displacements (n, L)."""
+        from spivae.generation import encode
+
+        return encode(self.model, displacements)
+
+    def generate(self, z: Array, length: int, rng: np.random.Generator) -> Array:
+        """Displacements (n, length) that the model makes of latents z (n, Z).
+
+        Entry k is the displacement of process time k + R + 2, R being the receptive field.
+        """
+        import torch
+
+        from spivae.generation import generate
+
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        return generate(
+            self.model, z, length, generator, lambda done, total: self.progress(done, total, "generating")
+        )
+
+
+def _asked_for(name: str, value: Value | None) -> Value:
+    if value is None:
+        raise SpivaeError(f"this analysis does not list {name!r} in its needs")
+    return value
 
 
 @dataclass(frozen=True)
@@ -174,6 +241,7 @@ class Analysis:
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     options: ClassVar[type] = NoOptions
+    needs: ClassVar[tuple[Need, ...]] = ("predictions",)
 
     def compute(self, context: Context) -> Result:
         raise NotImplementedError(f"{type(self).__name__} does not implement compute")

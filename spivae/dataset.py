@@ -17,6 +17,7 @@ import numpy.typing as npt
 from spivae.errors import SpivaeError
 from spivae.files import replacing
 from spivae.process import Process
+from spivae.subgrid import Subgrid
 
 Array = npt.NDArray[Any]
 
@@ -195,11 +196,13 @@ def load_npz(
     steps: int | None = None,
     process: str = "",
     fewer: bool = False,
+    subset: Subgrid | None = None,
 ) -> Dataset:
     """Read the seed's layout: the first `per_cell` rows and `steps` displacements of each cell of `grid`.
 
-    Without a grid, every cell of the file. With `fewer`, a cell may hold less than `per_cell` rows. Raises
-    SpivaeError for a missing file or cell, too few rows or steps, or values that are not finite.
+    Without a grid, every cell of the file, or those of `subset`. With `fewer`, a cell may hold less than
+    `per_cell` rows. Raises SpivaeError for a missing file or cell, too few rows or steps, or values that are
+    not finite.
     """
     parts: list[Array] = []
     try:
@@ -207,6 +210,9 @@ def load_npz(
             keys = list(file.files) if grid is None else [_key(cell) for cell in grid.cells]
             if not keys:
                 raise SpivaeError(f"{path}: holds no cells")
+            if subset is not None and subset.ranges:
+                kept = subset.keeps(names, _parameters_of(path, keys, len(names)))
+                keys = [key for key, keep in zip(keys, kept, strict=True) if keep]
             for key in keys:
                 parts.append(_cell(path, file, key, len(names), per_cell, steps, fewer))
     except FileNotFoundError:
@@ -218,6 +224,17 @@ def load_npz(
     table = np.concatenate(parts)
     p = len(names)
     return Dataset(table[:, p:].astype(np.float32)[:, None, :], table[:, :p], tuple(names), process)
+
+
+def _parameters_of(path: Path | str, keys: Sequence[str], p: int) -> Array:
+    """The parameters (cells, p) that the keys of a file name."""
+    try:
+        found = np.array([[float(value) for value in key.split(",")] for key in keys])
+    except ValueError:
+        found = np.empty(0)
+    if found.ndim != 2 or found.shape[1] != p:
+        raise SpivaeError(f"{path}: its cells are not named by {p} parameters, such as {keys[0]!r}")
+    return found
 
 
 def _cell(

@@ -21,15 +21,33 @@ Array = npt.NDArray[Any]
 
 # trajectories generated at once, so that the conditioning of long ones stays small
 _CHUNK_POSITIONS = 4_000_000
+_ENCODED_AT_ONCE = 1024
 
 
 def encode_parameters(model: WaveNetVAE, process: Process, theta: Array, rng: np.random.Generator) -> Array:
     """Latents mu (n, Z) of one fresh trajectory of the process for each row of theta (n, p)."""
+    return encode(model, simulate(process, theta, model.args.o_dim, rng).displacements[:, 0])[0]
+
+
+def encode(model: WaveNetVAE, displacements: Array) -> tuple[Array, Array]:
+    """Latents mu and log-variances (n, Z) of displacements (n, L).
+
+    Raises SpivaeError where L is not the model's, or where it has no latents.
+    """
     import torch
 
-    x = simulate(process, theta, model.args.o_dim, rng).displacements
+    x = np.asarray(displacements, dtype=np.float32)
+    if not model.args.latents:
+        raise SpivaeError("this model has no latents: it is a WaveNet alone")
+    if x.ndim != 2 or x.shape[1] != model.args.o_dim:
+        raise SpivaeError(f"displacements: need shape (n, {model.args.o_dim}), not {x.shape}")
+    parts = []
     with torch.inference_mode():
-        return np.asarray(model.encode(torch.from_numpy(x))[0].numpy())
+        for start in range(0, max(len(x), 1), _ENCODED_AT_ONCE):
+            rows = torch.from_numpy(x[start : start + _ENCODED_AT_ONCE, None])
+            parts.append([part.numpy() for part in model.encode(rows)])
+    mu, logvar = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return mu, logvar
 
 
 def generate(

@@ -67,7 +67,14 @@ class Process:
         return None
 
     def covariance(self, theta: Array, steps: int) -> Array | None:
-        """Covariance (n, steps, steps) of the displacements, or variances (n, steps) if independent."""
+        """Covariance (n, steps, steps) of the displacements, or variances (n, steps) if independent.
+
+        To have one is to say that the displacements are Gaussian; exact limits follow from it.
+        """
+        return None
+
+    def mean(self, theta: Array, steps: int) -> Array | None:
+        """Mean displacements (n, steps) of a process with a covariance; None where they are all zero."""
         return None
 
     def combinations(self, theta: Array, length: int) -> dict[str, Array]:

@@ -20,10 +20,11 @@ from spivae.cli.output import emit_json
 from spivae.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from spivae.analysis import Analysis, Result
+    from spivae.analysis import Analysis
     from spivae.figure.cells import Row
     from spivae.figure.spec import Figure
     from spivae.plugins import Plugins
+    from spivae.worker.session import Answer
 
 _DATA = declared_options(DataOptions)
 _ROWS_OF_A_PANEL = 16
@@ -153,30 +154,27 @@ def analyze(
     parsed = {item.name: parse_options(item.options, options[item.name]) for item in chosen}
 
     session = Session(plugins)
-    found: list[tuple[Analysis, Figure, Result]] = []
+    found: list[tuple[Analysis, Answer]] = []
     with progress_bar() as progress:
-        prepared = session.prepare(checkpoint, data, progress)
         for item in chosen:
-            figure, result = session.analyze(
-                checkpoint, item.name, vars(parsed[item.name]), vars(data), progress
-            )
-            found.append((item, figure, result))
+            answer = session.analyze(checkpoint, item.name, vars(parsed[item.name]), vars(data), progress)
+            found.append((item, answer))
     if as_json:
         emit_json(
             {
                 "checkpoint": str(checkpoint),
-                "process": prepared.process.name,
+                "process": found[0][1].process,
                 "data": vars(data),
-                "trajectories": len(prepared.dataset),
+                "trajectories": max((answer.trajectories or 0 for _, answer in found), default=0),
                 "analyses": [
                     {"name": item.name, "title": item.title, "options": vars(parsed[item.name])}
-                    | result.to_json()
-                    for item, _, result in found
+                    | answer.result.to_json()
+                    for item, answer in found
                 ],
             }
         )
         return
-    _draw([figure for _, figure, _ in found], width, height, glyphs)
+    _draw([answer.figure for _, answer in found], width, height, glyphs)
 
 
 def _own(declared: Sequence[Any], flags: dict[str, Any]) -> dict[str, object]:

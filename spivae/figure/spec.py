@@ -59,7 +59,8 @@ class Histogram(_Mark, frozen=True, kw_only=True, eq=False, tag=True):
 class Heatmap(_Mark, frozen=True, kw_only=True, eq=False, tag=True):
     """Values (ny, nx) between x_edges (nx + 1,) and y_edges (ny + 1,); NaN cells stay empty.
 
-    `label` names the colour bar; low and high bound it (default: the data's own).
+    `label` names the colour bar; low and high bound it (default: the data's own). `surface` asks for a
+    rotated surface in space from a backend that can; the others draw the map.
     """
 
     x_edges: np.ndarray
@@ -68,6 +69,7 @@ class Heatmap(_Mark, frozen=True, kw_only=True, eq=False, tag=True):
     scale: Literal["linear", "log"] = "linear"
     low: float | None = None
     high: float | None = None
+    surface: bool = False
 
 
 class HLine(_Mark, frozen=True, kw_only=True, eq=False, tag=True):

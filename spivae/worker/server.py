@@ -121,7 +121,7 @@ class Server:
             wish = msgspec.convert(request.payload, Analyze)
         except msgspec.ValidationError as error:
             raise SpivaeError(f"analyze: {error}") from None
-        figure, result = session.analyze(
+        answer = session.analyze(
             wish.checkpoint,
             wish.analysis,
             wish.options,
@@ -129,7 +129,7 @@ class Server:
             progress=_Throttled(lambda event: self._answer(request.job, event)),
             cancelled=lambda: not self._wanted(request.job),
         )
-        return encode(figure), result.to_json()["scalars"]
+        return encode(answer.figure), answer.result.to_json()["scalars"]
 
     def _open_session(self) -> Session:
         if self._session is None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from spivae.analysis import Analysis, Context, DataOptions, Result, parse_options
+from spivae.analysis import Analysis, Context, DataOptions, Need, Result, parse_options
 from spivae.checkpoint import read_header, resolve
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.worker import trajectories
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spivae.checkpoint import Checkpoint
     from spivae.dataset import Dataset
     from spivae.figure.spec import Figure
+    from spivae.model.vae import WaveNetVAE
     from spivae.plugins import Plugins
     from spivae.prediction import Predictions
     from spivae.process import Process
@@ -37,17 +38,34 @@ class WorkCancelled(Exception):
 
 @dataclass(frozen=True)
 class Prepared:
-    """All of a Context but the options: shared by the analyses of one checkpoint and dataset."""
+    """All of a Context but the options: shared by the analyses of one checkpoint and dataset.
+
+    What an analysis does not need is None.
+    """
 
     checkpoint: Checkpoint
     process: Process
-    dataset: Dataset
-    predictions: Predictions
+    data: DataOptions
+    dataset: Dataset | None = None
+    predictions: Predictions | None = None
+    model: WaveNetVAE | None = None
 
     @property
     def nbytes(self) -> int:
-        arrays = [*vars(self.predictions).values(), self.dataset.displacements, self.dataset.theta]
+        arrays = [*vars(self.predictions).values()] if self.predictions else []
+        if self.dataset is not None:
+            arrays += [self.dataset.displacements, self.dataset.theta]
         return sum(getattr(array, "nbytes", 0) for array in arrays)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an analysis says; `trajectories` is how many it looked at, None where it needs none."""
+
+    figure: Figure
+    result: Result
+    process: str
+    trajectories: int | None
 
 
 def usable_threads() -> int:
@@ -83,20 +101,23 @@ class Session:
         data: Mapping[str, object] | None = None,
         progress: OnProgress | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> tuple[Figure, Result]:
-        """Run one analysis, options given as raw values; its figure and its result.
+    ) -> Answer:
+        """Run one analysis, options given as raw values.
 
         Raises SpivaeError for what `prepare` refuses and for unknown analyses or options, WorkFailed where
         the analysis itself breaks.
         """
         asked = self._plugins.analysis(analysis)
         chosen = parse_options(asked.options, options or {})
-        prepared = self.prepare(checkpoint, parse_options(DataOptions, data or {}), progress, cancelled)
+        prepared = self.prepare(
+            checkpoint, parse_options(DataOptions, data or {}), progress, cancelled, asked.needs
+        )
         step = _Progress(progress, cancelled)
         step(0, 1, "analyzing")
-        figure, result = _run(asked, prepared, chosen)
+        figure, result = _run(asked, prepared, chosen, step)
         step(1, 1, "analyzing")
-        return figure, result
+        looked_at = None if prepared.dataset is None else len(prepared.dataset)
+        return Answer(figure, result, prepared.process.name, looked_at)
 
     def prepare(
         self,
@@ -104,28 +125,42 @@ class Session:
         data: DataOptions,
         progress: OnProgress | None = None,
         cancelled: Callable[[], bool] | None = None,
+        needs: Sequence[Need] = ("predictions",),
     ) -> Prepared:
         """What the model of a checkpoint says of the chosen trajectories, or what it said last time.
 
-        `progress(done, total, what)` is called between batches; where `cancelled()` is true there,
-        WorkCancelled is raised. Raises SpivaeError for a checkpoint that cannot be read, a process that no
-        plugin provides, and trajectories that are too many or too short for the model.
+        Only what `needs` lists is made. `progress(done, total, what)` is called between batches; where
+        `cancelled()` is true there, WorkCancelled is raised. Raises SpivaeError for a checkpoint that cannot
+        be read, a process that no plugin provides, and trajectories that are too many or too short for the
+        model.
         """
         step = _Progress(progress, cancelled)
         path = resolve(str(checkpoint))
         key = (_identity(path), data, None if data.file is None else _identity(Path(data.file)))
         known = self._prepared.get(key)
-        if known is not None:
-            return known
-        header = read_header(path, self._plugins.read_checkpoint)
-        process = self._plugins.process(header.process)
-        plan = trajectories.plan(header, process, data)
-        step(0, 1, "loading the model")
-        read, model = self._model(path)
-        dataset = plan.dataset(step)
-        prepared = Prepared(read, process, dataset, _predict(model, dataset, step))
-        self._prepared.put(key, prepared)
+        if known is None:
+            header = read_header(path, self._plugins.read_checkpoint)
+            known = Prepared(header, self._plugins.process(header.process), data)
+        prepared = self._filled(known, path, needs, step)
+        if prepared is not known:
+            self._prepared.put(key, prepared)
         return prepared
+
+    def _filled(self, known: Prepared, path: Path, needs: Sequence[Need], step: _Progress) -> Prepared:
+        """What is known with all that is needed on top."""
+        found = known
+        plan = None
+        if found.dataset is None and {"dataset", "predictions"}.intersection(needs):
+            plan = trajectories.plan(found.checkpoint, found.process, found.data)
+        if found.model is None and {"model", "predictions"}.intersection(needs):
+            step(0, 1, "loading the model")
+            read, model = self._model(path)
+            found = replace(found, checkpoint=read, model=model)
+        if plan is not None:
+            found = replace(found, dataset=plan.dataset(step))
+        if found.predictions is None and "predictions" in needs:
+            found = replace(found, predictions=_predict(found.model, found.dataset, step))
+        return found
 
     def _model(self, path: Path) -> tuple[Checkpoint, Any]:
         key = _identity(path)
@@ -139,19 +174,29 @@ class Session:
         return known
 
 
-def _run(analysis: Analysis, prepared: Prepared, options: Any) -> tuple[Figure, Result]:
+def _run(analysis: Analysis, prepared: Prepared, options: Any, progress: OnProgress) -> tuple[Figure, Result]:
     """Compute and draw; the message of one that breaks names it, so that its author is asked."""
-    context = Context(prepared.checkpoint, prepared.process, prepared.dataset, prepared.predictions, options)
+    predicted = "predictions" in analysis.needs
+    context = Context(
+        prepared.checkpoint,
+        prepared.process,
+        prepared.dataset if predicted or "dataset" in analysis.needs else None,
+        prepared.predictions if predicted else None,
+        options,
+        model=prepared.model if "model" in analysis.needs else None,
+        data=prepared.data,
+        progress=progress,
+    )
     try:
         result = analysis.compute(context)
         return analysis.figure(result), result
-    except (SpivaeError, MemoryError):
+    except (SpivaeError, MemoryError, WorkCancelled):
         raise
     except Exception as error:
         raise WorkFailed(f"analysis {analysis.name}: {type(error).__name__}: {error}") from error
 
 
-def _predict(model: Any, dataset: Dataset, step: _Progress) -> Predictions:
+def _predict(model: Any, dataset: Any, step: _Progress) -> Predictions:
     from spivae.prediction import predict
 
     return predict(model, dataset, progress=lambda done, total: step(done, total, "predicting"))

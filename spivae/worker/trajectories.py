@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from spivae.dataset import Dataset, Grid, load_npz, simulate
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.model.arguments import ModelArgs
 from spivae.process import Parameter, Process
+from spivae.subgrid import Subgrid
 
 if TYPE_CHECKING:
     from spivae.checkpoint import Checkpoint
@@ -33,14 +33,15 @@ class Plan:
     args: ModelArgs
     data: DataOptions
     steps: int
-    grid: Grid
+    cells: np.ndarray[Any, Any]
+    subset: Subgrid
 
     def dataset(self, step: Step) -> Dataset:
         """Simulate or read them; `step(done, total, what)` between parts. Raises SpivaeError."""
         if self.data.file is not None:
             step(0, 1, "reading")
-            return _read(self.data.file, self.process, self.args, self.steps, self.data.per_cell)
-        theta = np.repeat(self.grid.cells, self.data.per_cell, axis=0)
+            return _read(self.data.file, self.process, self.args, self.steps, self.data.per_cell, self.subset)
+        theta = np.repeat(self.cells, self.data.per_cell, axis=0)
         return _simulate(self.process, theta, self.steps, self.data.seed, step)
 
 
@@ -49,11 +50,14 @@ def plan(checkpoint: Checkpoint, process: Process, data: DataOptions) -> Plan:
     args = ModelArgs.from_mapping(checkpoint.model_args)
     steps = model_steps(args, checkpoint.ds_args)
     grid = wide_grid(process) if data.grid == "test" else training_grid(process, checkpoint.ds_args)
+    subset = Subgrid.parse(data.subset or "", process.names)
+    cells = grid.cells
     if data.file is None:
-        _check_size(math.prod(grid.shape) * data.per_cell, steps)
+        cells = cells[subset.keeps(process.names, cells)]
+        _check_size(len(cells) * data.per_cell, steps)
     else:
         _check_file(data.file)
-    return Plan(process, args, data, steps, grid)
+    return Plan(process, args, data, steps, cells, subset)
 
 
 def model_steps(args: ModelArgs, ds_args: dict[str, Any]) -> int:
@@ -108,8 +112,10 @@ def _simulate(process: Process, theta: np.ndarray[Any, Any], steps: int, seed: i
     return Dataset(displacements, theta, process.names, process.name)
 
 
-def _read(file: str, process: Process, args: ModelArgs, steps: int, per_cell: int) -> Dataset:
-    read = load_npz(file, process.names, per_cell=per_cell, fewer=True, process=process.name)
+def _read(
+    file: str, process: Process, args: ModelArgs, steps: int, per_cell: int, subset: Subgrid
+) -> Dataset:
+    read = load_npz(file, process.names, per_cell=per_cell, fewer=True, process=process.name, subset=subset)
     _check_size(len(read), read.steps)
     if not args.c_channels:
         steps = read.steps

@@ -37,7 +37,13 @@ def test_ascii_glyphs_draw_in_plain_letters(spivae, tiny_checkpoint: Path):
 def test_without_names_all_analyses_are_run(spivae, tiny_checkpoint: Path):
     answer = spivae("analyze", tiny_checkpoint, "--per-cell", 2, "--json").json
     assert [item["name"] for item in answer["analyses"]] == ["latents", "loss", "output"]
-    assert answer["data"] == {"per_cell": 2, "grid": "training", "seed": 12345, "file": None}
+    assert answer["data"] == {
+        "per_cell": 2,
+        "grid": "training",
+        "subset": None,
+        "seed": 12345,
+        "file": None,
+    }
     assert answer["trajectories"] == 12
     assert all({"name", "title", "options", "scalars", "arrays"} <= set(item) for item in answer["analyses"])
 

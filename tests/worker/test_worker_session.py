@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spivae.analysis import DataOptions
+from spivae.analysis import Analysis, DataOptions, Result
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.figure.spec import Figure
 from spivae.plugins import load_plugins
 from spivae.worker.session import Session, WorkCancelled
 
@@ -28,7 +29,8 @@ def parts():
 
 
 def analyzed(session, name, per_cell=2, path=TRAINED, **options):
-    return session.analyze(path, name, options, {"per_cell": per_cell})
+    answer = session.analyze(path, name, options, {"per_cell": per_cell})
+    return answer.figure, answer.result
 
 
 def test_the_original_trained_on_a_short_schedule_has_one_surviving_latent(session):
@@ -131,3 +133,54 @@ def test_an_analysis_that_breaks_fails_under_its_name(session, monkeypatch):
     monkeypatch.setattr(type(analysis), "compute", compute)
     with pytest.raises(WorkFailed, match="analysis loss: IndexError: out of range"):
         analyzed(session, "loss")
+
+
+class Header(Analysis):
+    """Needs nothing but the header."""
+
+    name = "header"
+    needs = ()
+
+    def compute(self, context):
+        return Result(scalars={"process": context.process.name})
+
+    def figure(self, result):
+        return Figure(panels=())
+
+
+class Greedy(Header):
+    """Looks at what it has not asked for."""
+
+    name = "greedy"
+
+    def compute(self, context):
+        return Result(scalars={"n": len(context.dataset)})
+
+
+class Dreaming(Header):
+    """Makes trajectories of its own."""
+
+    name = "dreaming"
+    needs = ("model",)
+
+    def compute(self, context):
+        made = [context.generate(np.zeros((2, 6)), 5, context.rng()) for _ in range(2)]
+        mu, _ = context.encode(np.zeros((3, 399)))
+        return Result(arrays={"first": made[0], "second": made[1], "mu": mu})
+
+
+def test_an_analysis_is_given_what_it_needs_and_no_more():
+    plugins = load_plugins()
+    plugins.analyses |= {item.name: item for item in (Header(), Greedy(), Dreaming())}
+    session = Session(plugins, threads=1)
+    reported = []
+    answer = session.analyze(TRAINED, "header", progress=lambda done, total, what: reported.append(what))
+    assert answer.result.scalars == {"process": "sbm"}
+    assert answer.trajectories is None
+    assert set(reported) == {"analyzing"}
+    with pytest.raises(SpivaeError, match="does not list 'dataset' in its needs"):
+        session.analyze(TRAINED, "greedy")
+    made = session.analyze(TRAINED, "dreaming").result.arrays
+    assert made["first"].shape == (2, 5)
+    assert made["mu"].shape == (3, 6)
+    np.testing.assert_array_equal(made["first"], made["second"])  # one stream, from its beginning

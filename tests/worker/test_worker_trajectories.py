@@ -116,3 +116,17 @@ def test_a_process_that_breaks_or_makes_nonsense_is_named():
         made(Broken())
     with pytest.raises(SpivaeError, match="process trap: made displacements that are not finite"):
         made(Nonsense())
+
+
+def test_a_subset_of_the_grid_is_simulated_alone(tmp_path):
+    dataset = made(subset="alpha=0.2..0.6, D=1e-3", per_cell=2)
+    assert dataset.cells.counts.tolist() == [[2]] * 6
+    assert set(dataset.theta[:, 1]) == {1e-3}
+
+
+def test_a_subset_of_a_file_reads_those_cells_alone(tmp_path):
+    saved(tmp_path / "x.npz", 60)
+    dataset = made(file=str(tmp_path / "x.npz"), subset="alpha=1..2", per_cell=2)
+    assert dataset.theta.tolist() == [[1.5, 1e-3]] * 2
+    with pytest.raises(SpivaeError, match=r"subset alpha=1: leaves no trajectories; alpha has 0.5, 1.5"):
+        made(file=str(tmp_path / "x.npz"), subset="alpha=1")
