@@ -1,4 +1,4 @@
-"""Prediction and evaluation over a dataset."""
+"""Prediction over a dataset, and generation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from spivae.checkpoint.load import load_checkpoint
 from spivae.dataset import Dataset, Grid, simulate_grid
 from spivae.errors import SpivaeError
-from spivae.evaluation import evaluate
 from spivae.generation import encode_parameters, generate
 from spivae.model.arguments import ModelArgs
 from spivae.model.latents import surviving
@@ -98,28 +97,6 @@ def test_progress_may_stop_a_prediction(model: WaveNetVAE) -> None:
 
 def test_latents_survive_above_the_stated_threshold() -> None:
     assert surviving([0.003, 4.8, 0.19, 0.21]) == [1, 3]
-
-
-def test_an_evaluation_adds_up_and_its_standard_error_is_right(model: WaveNetVAE) -> None:
-    found = [evaluate(model, SBM, GRID, 40, seed) for seed in range(8)]
-    for one in found:
-        assert one.neg_elbo == pytest.approx(one.nll + one.kl / 367, abs=1e-6)
-        assert one.kl == pytest.approx(sum(one.kl_latents), rel=1e-5)
-    assert found[0] == evaluate(model, SBM, GRID, 40, 0)
-    spread = np.std([one.neg_elbo for one in found], ddof=1)
-    claimed = np.mean([one.neg_elbo_se for one in found])
-    # a spread of 8 values is known to a factor of about 1.7 either way at 95 %
-    assert claimed / 3 < spread < claimed * 3
-    # below its entropy no model can get: at a fixed cell the bound is the entropy of the steps
-    t = np.arange(33, 400)
-    variance = SBM.covariance(GRID.cells, 399)[:, 32:]
-    entropy = 0.5 * np.log(2 * np.pi * np.e * variance).mean()
-    assert t.size == variance.shape[1] == 367
-    assert np.mean([one.neg_elbo for one in found]) > entropy
-
-
-def test_n_is_rounded_up_to_whole_cells(model: WaveNetVAE) -> None:
-    assert evaluate(model, SBM, GRID, 5, 0).n == 8
 
 
 def test_generation_follows_the_latents_it_is_given(model: WaveNetVAE) -> None:

@@ -99,20 +99,28 @@ def document(found: Evaluation, checkpoint: str, process: str) -> dict[str, Any]
 
 def _report(found: Evaluation, checkpoint: str, process: Process, steps: int) -> None:
     emit(
-        paint(checkpoint, "heading") + paint(f"  {found.n:,} fresh trajectories of {process.title}", "muted")
+        paint(checkpoint, "heading")
+        + paint(f"  {found.bound.n:,} fresh trajectories of {process.title}", "muted")
     )
     emit()
-    spread = f" ± {found.neg_elbo_se:.4f}" if found.neg_elbo_se == found.neg_elbo_se else ""
+    bound = found.bound
+    error = bound.neg_elbo.error
+    spread = f" ± {error:.4f}" if error == error else ""
     items = [
-        ("-ELBO", f"{wording.fixed(found.neg_elbo)}{spread} nats per step"),
-        ("NLL", f"{wording.fixed(found.nll)} nats per step"),
+        ("-ELBO", f"{wording.fixed(bound.neg_elbo.value)}{spread} nats per step"),
+        ("NLL", f"{wording.fixed(bound.nll.value)} nats per step"),
     ]
-    if found.kl_latents:
-        items.append(("KL", f"{wording.nats(found.kl)} nats per trajectory, {steps} predicted steps"))
-        items.append(("surviving", f"{len(found.surviving)} of {len(found.kl_latents)} latents"))
+    if len(bound.kl_latents):
+        items.append(
+            (
+                "KL",
+                f"{wording.nats(float(bound.kl_latents.sum()))} nats per trajectory, {steps} predicted steps",
+            )
+        )
+        items.append(("surviving", f"{len(found.surviving)} of {len(bound.kl_latents)} latents"))
     for line in pairs(items, indent=2):
         emit(line)
-    if not found.kl_latents:
+    if not len(bound.kl_latents):
         return
     emit()
     columns = (
@@ -121,7 +129,7 @@ def _report(found: Evaluation, checkpoint: str, process: Process, steps: int) ->
         Column("Var(mu)", right=True),
         Column("mean ln var", right=True),
     )
-    figures = zip(found.kl_latents, found.var_mu, found.mean_logvar, strict=True)
+    figures = zip(bound.kl_latents, bound.mu.var(0), bound.logvar.mean(0), strict=True)
     rows = [
         (
             Styled(f"z{index}", "accent" if index in found.surviving else "muted"),

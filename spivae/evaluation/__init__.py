@@ -1,0 +1,6 @@
+"""How good a model is, against the best that is possible."""
+
+from spivae.evaluation.bound import Bound, Mean, measure
+from spivae.evaluation.report import Evaluation, evaluate
+
+__all__ = ["Bound", "Evaluation", "Mean", "evaluate", "measure"]
