@@ -10,6 +10,7 @@ from spivae.analysis import (
 )
 from spivae.dataset import CellIndex, Dataset, Grid
 from spivae.errors import SpivaeError
+from spivae.figure.against import abscissas, axes_of, describe, edges_around, edges_of, evenly, nearest
 from spivae.figure.spec import (
     Axis,
     Figure,
@@ -52,7 +53,14 @@ __all__ = [
     "SpivaeError",
     "Text",
     "VLine",
+    "abscissas",
+    "axes_of",
+    "describe",
+    "edges_around",
+    "edges_of",
+    "evenly",
     "hookimpl",
+    "nearest",
     "option",
     "surviving",
 ]

@@ -100,7 +100,11 @@ class Dataset:
 
     @cached_property
     def cells(self) -> CellIndex:
-        found = [np.unique(self.theta[:, k], return_inverse=True) for k in range(self.theta.shape[1])]
+        return self.cells_by(*self.names)
+
+    def cells_by(self, *names: str) -> CellIndex:
+        """The trajectories in the cells of these parameters alone, whatever the others are."""
+        found = [np.unique(self.column(name), return_inverse=True) for name in names]
         values = tuple(v for v, _ in found)
         shape = tuple(len(v) for v in values)
         rows = np.empty(shape, dtype=object)

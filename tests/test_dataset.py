@@ -60,6 +60,15 @@ def test_cell_means_are_nan_where_a_cell_is_empty() -> None:
     assert_allclose(means[1], GRID.values["alpha"][1])
 
 
+def test_cells_of_some_parameters_hold_the_trajectories_of_all_values_of_the_others() -> None:
+    dataset = make().take(np.arange(5, 60))
+    by_d = dataset.cells_by("D")
+    assert_array_equal(by_d.values[0], GRID.values["D"])
+    for value, rows in zip(by_d.values[0], by_d.rows, strict=True):
+        assert_array_equal(rows, np.flatnonzero(dataset.theta[:, 1] == value))
+    assert_array_equal(dataset.cells_by("D", "alpha").counts, dataset.cells.counts.T)
+
+
 def test_equal_generators_give_equal_data() -> None:
     assert_array_equal(make().displacements, make().displacements)
 

@@ -1,0 +1,107 @@
+"""What quantities are drawn against: parameters, named combinations of them, and cells of the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from spivae.errors import SpivaeError
+from spivae.figure.spec import Axis
+from spivae.process import Process
+
+Array = npt.NDArray[Any]
+Spacing = Literal["linear", "log"]
+
+
+class Described(Protocol):
+    """What an axis says of a quantity; a Parameter and an Abscissa are such."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def scale(self) -> Spacing: ...
+
+
+@dataclass(frozen=True)
+class Abscissa:
+    """Values (n,) of one parameter or combination, one a trajectory."""
+
+    name: str
+    label: str
+    values: Array
+    unit: str = ""
+    scale: Spacing = "linear"
+
+
+def abscissas(process: Process, theta: Array, length: int, only: str | None = None) -> list[Abscissa]:
+    """Each parameter of the rows theta (n, p), then each combination over `length` positions; or `only` one.
+
+    `only` is the name or symbol of a parameter, a combination as it is written, or its number from 1.
+    Raises SpivaeError that tells the choices.
+    """
+    found = [
+        Abscissa(parameter.name, parameter.label, column, parameter.unit, parameter.scale)
+        for parameter, column in zip(process.parameters, np.asarray(theta).T, strict=True)
+    ]
+    named = process.combinations(theta, length)
+    found += [Abscissa(name, name, np.asarray(values)) for name, values in named.items()]
+    if only is None:
+        return found
+    numbers = {name: str(number) for number, name in enumerate(named, start=1)}
+    for item in found:
+        if only.strip() in (item.name, item.label, numbers.get(item.name)):
+            return [item]
+    choices = [*process.names, *(f"{number} for {name}" for name, number in numbers.items())]
+    raise SpivaeError(f"{only!r} is no parameter or combination of {process.name}: {', '.join(choices)}")
+
+
+def describe(quantities: Iterable[Described]) -> dict[str, Array]:
+    """Arrays `labels`, `units` and `scales` for a result, from which `axes_of` makes the axes again."""
+    rows = [(item.label, item.unit, item.scale) for item in quantities]
+    table = np.array(rows, dtype=str).reshape(-1, 3)
+    return {"labels": table[:, 0], "units": table[:, 1], "scales": table[:, 2]}
+
+
+def axes_of(arrays: Mapping[str, Array]) -> list[Axis]:
+    """An axis for each quantity that `describe` put into a result's arrays."""
+    columns = (arrays[key].tolist() for key in ("labels", "units", "scales"))
+    return [Axis(label=label, unit=unit, scale=scale) for label, unit, scale in zip(*columns, strict=True)]
+
+
+def evenly(count: int, wanted: int) -> Array:
+    """Indices of up to `wanted` of `count` values, evenly spread with both ends; the middle one for 1."""
+    if wanted == 1 or count == 1:
+        return np.array([count // 2])
+    return np.unique(np.linspace(0, count - 1, min(wanted, count)).round().astype(int))
+
+
+def nearest(values: Array, wanted: float, scale: str = "linear") -> int:
+    """Index of the value nearest to the wanted one on a linear or log scale."""
+    if scale == "log":
+        values, wanted = np.log(values), float(np.log(max(wanted, 1e-300)))
+    return int(np.abs(values - wanted).argmin())
+
+
+def edges_around(centres: Array, scale: str = "linear") -> Array:
+    """Edges (k + 1,) of cells around k ascending centres; one alone gets a width of 1 (log: a decade)."""
+    if scale == "log":
+        return np.asarray(10 ** edges_around(np.log10(centres)))
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+
+
+def edges_of(values: Array, scale: str, most: int) -> Array:
+    """Edges of bins for finite values (n,): around each distinct one, or `most` equal ones for more."""
+    distinct = np.unique(values)
+    if len(distinct) <= most:
+        return edges_around(distinct, scale)
+    space = np.geomspace if scale == "log" else np.linspace
+    return np.asarray(space(distinct[0], distinct[-1], most + 1))
