@@ -41,13 +41,17 @@ def recipe_grid(recipe: Recipe, process: Process) -> Grid:
 
 @dataclass
 class TrainingData:
-    """The training and validation trajectories of a recipe, epoch by epoch."""
+    """The training and validation trajectories of a recipe, epoch by epoch.
+
+    `validation_cell` (n,) says in which of `grid.cells` each validation trajectory is.
+    """
 
     recipe: Recipe
     process: Process
     grid: Grid
     train_per_cell: int
     validation: Dataset
+    validation_cell: Array
     fixed: Dataset | None
 
     @classmethod
@@ -71,12 +75,19 @@ class TrainingData:
             if not len(train_rows) or not len(validation_rows):
                 raise SpivaeError(f"{table.file}: too few trajectories to split ({len(whole)})")
             return cls(
-                recipe, process, grid, train_per_cell, whole.take(validation_rows), whole.take(train_rows)
+                recipe,
+                process,
+                grid,
+                train_per_cell,
+                whole.take(validation_rows),
+                validation_rows // per_cell,  # a file is read cell by cell
+                whole.take(train_rows),
             )
         validation = simulate_grid(
             process, grid, validation_per_cell, table.steps, _generator(table.seed, _VALIDATION, 0)
         )
-        data = cls(recipe, process, grid, train_per_cell, validation, None)
+        cell = np.repeat(np.arange(cells), validation_per_cell)
+        data = cls(recipe, process, grid, train_per_cell, validation, cell, None)
         if not table.fresh:
             data.fixed = data._draw(0)
         return data

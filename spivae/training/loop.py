@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from spivae.model.latents import surviving
 from spivae.model.losses import Loss, Parts
 from spivae.model.vae import WaveNetVAE, build
 from spivae.process import Process
+from spivae.training.cells import cell_axes, describe_cells, for_header
 from spivae.training.data import TrainingData
 from spivae.training.metrics import MetricsWriter
 from spivae.training.recipe import Phase, to_table
@@ -91,6 +93,7 @@ class _Trainer:
         self.model.to(self.device)
         self.begin = time.perf_counter()
         self.run.info.steps = recipe.epochs * self.data.steps_per_epoch
+        self.run.info.grid = cell_axes(self.process, self.data.grid)
         self.run.save()
 
     def train(self) -> Outcome:
@@ -152,7 +155,8 @@ class _Trainer:
     def _end_epoch(
         self, number: int, phase: Phase, epoch: int, train_loss: float, metrics: MetricsWriter
     ) -> None:
-        nll, kl = validate(self.model, self._validation_batches())
+        found = validate(self.model, self._validation_batches())
+        nll, kl = float(found.nll.mean(dtype=np.float64)), found.kl
         neg_elbo = nll + sum(kl) / self.recipe.model_args.predicted
         record: dict[str, Any] = {
             "kind": "epoch",
@@ -167,6 +171,7 @@ class _Trainer:
             "beta": phase.beta,
             "seconds": self._seconds(),
         }
+        record |= describe_cells(self.data.validation_cell, len(self.data.grid.cells), found.nll, found.mu)
         metrics.write(record)
         self.history.append(record)
         if neg_elbo < self.best:
@@ -228,7 +233,7 @@ def make_checkpoint(
         ds_args=data.description(),
         recipe=to_table(recipe),
         metrics=metrics,
-        history=list(history),
+        history=for_header(history),
         weights=weights,
     )
 
@@ -270,14 +275,24 @@ def train_step(
     return parts, float(loss.detach())
 
 
+class Validation(NamedTuple):
+    """What a model says of the validation set."""
+
+    nll: npt.NDArray[np.float32]  # (n,), mean NLL per step of each trajectory, at z ~ q(z|x)
+    kl: list[float]  # mean KL of each latent
+    mu: npt.NDArray[np.float32]  # (n, Z)
+
+
 @torch.inference_mode()
-def validate(model: WaveNetVAE, batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[float, list[float]]:
-    """Mean NLL per step at z ~ q(z|x), and mean KL of each latent, over batches of (x, noise)."""
+def validate(model: WaveNetVAE, batches: Iterator[tuple[Tensor, Tensor]]) -> Validation:
+    """NLL per step at z ~ q(z|x), latents and their KL, over batches of (x, noise)."""
     loss = Loss(model.receptive_field, model.c_channels)
-    count, nll, kl = 0, 0.0, torch.zeros(model.args.latents)
+    nll, mu, kl = [], [], torch.zeros(model.args.latents)
     for x, noise in batches:
-        parts = loss.parts(model(x, noise=noise), x)
-        count += len(x)
-        nll += float(parts.nll.mean((1, 2)).sum())
+        output = model(x, noise=noise)
+        parts = loss.parts(output, x)
+        nll.append(parts.nll.mean((1, 2)).cpu().numpy())
+        mu.append(output.mu.cpu().numpy())
         kl += parts.kl.sum(0).cpu()
-    return nll / count, (kl / count).tolist()
+    each = np.concatenate(nll)
+    return Validation(each, (kl / len(each)).tolist(), np.concatenate(mu))

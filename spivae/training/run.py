@@ -21,6 +21,16 @@ from spivae.training.recipe import Recipe
 State = Literal["queued", "running", "stopped", "finished", "failed", "lost"]
 
 
+class CellAxis(msgspec.Struct, frozen=True):
+    """One parameter of the training grid: its values in the order of the cells, and how to draw it."""
+
+    name: str
+    values: tuple[float, ...]
+    label: str = ""
+    unit: str = ""
+    scale: Literal["linear", "log"] = "linear"
+
+
 class RunInfo(msgspec.Struct):
     """run.json: who trains what, where, and how far it is."""
 
@@ -32,6 +42,7 @@ class RunInfo(msgspec.Struct):
     started: float | None = None
     finished: float | None = None
     steps: int = 0
+    grid: tuple[CellAxis, ...] = ()  # of the cells in its epochs' records
     host: str = ""
     pid: int = 0
     pid_started: int | None = None
