@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Scale = Literal["linear", "log", "symlog"]
+_KINDS = "biufcSU"  # of dtypes whose bytes say everything
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -126,26 +127,31 @@ class Figure(_Part, frozen=True, kw_only=True, eq=False):
     columns: int | None = None
 
 
-def _encode_array(value: object) -> object:
-    if isinstance(value, np.ndarray):
-        dense = np.ascontiguousarray(value)
-        return {"dtype": dense.dtype.str, "shape": dense.shape, "data": dense.tobytes()}
+def encode_array(value: object) -> object:
+    """What MessagePack is given for an array: dtype, shape and raw bytes. For numbers and text alone."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS:
+        return {"dtype": value.dtype.str, "shape": value.shape, "data": value.tobytes()}
     if isinstance(value, np.generic):
         return value.item()
-    raise NotImplementedError(f"a figure cannot hold a {type(value).__name__}")
+    what = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+    raise NotImplementedError(f"{what} cannot be encoded")
 
 
-def _decode_array(kind: type, value: Any) -> object:
-    if kind is np.ndarray:
-        return np.frombuffer(value["data"], dtype=value["dtype"]).reshape(value["shape"])
-    raise NotImplementedError(f"a figure cannot hold a {kind.__name__}")
+def decode_array(kind: type, value: Any) -> object:
+    """The inverse, a view of the bytes that cannot be written to. Raises ValueError or TypeError."""
+    if kind is not np.ndarray or not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data"}:
+        raise ValueError(f"is no {kind.__name__}")
+    dtype = np.dtype(value["dtype"])
+    if dtype.kind not in _KINDS:
+        raise ValueError(f"an array cannot hold {dtype}")
+    return np.frombuffer(value["data"], dtype).reshape(value["shape"])
 
 
 def encode(figure: Figure) -> bytes:
     """The figure as MessagePack, arrays as raw bytes; `decode` is the inverse."""
-    return msgspec.msgpack.encode(figure, enc_hook=_encode_array)
+    return msgspec.msgpack.encode(figure, enc_hook=encode_array)
 
 
 def decode(data: bytes) -> Figure:
     """The figure that `encode` wrote. Raises msgspec.ValidationError on anything else."""
-    return msgspec.msgpack.decode(data, type=Figure, dec_hook=_decode_array)
+    return msgspec.msgpack.decode(data, type=Figure, dec_hook=decode_array)
