@@ -1,0 +1,24 @@
+"""Classical estimators: mean squared displacements, correlations and exponents, in float64, without a model.
+
+`displacements` are (n, L), one trajectory a row; `positions` (n, T) are their sums from a start at 0
+(see `positions_of`), so T = L + 1. Lags are whole steps (dt = 1).
+"""
+
+from spivae.estimators.correlation import displacement_correlation
+from spivae.estimators.exponents import exponent, exponent_seed, tea_msd_exponent
+from spivae.estimators.fits import log_square_fit, ta_msd_fit
+from spivae.estimators.msd import ea_msd, positions_of, ta_msd
+from spivae.estimators.slopes import moving_slope
+
+__all__ = [
+    "displacement_correlation",
+    "ea_msd",
+    "exponent",
+    "exponent_seed",
+    "log_square_fit",
+    "moving_slope",
+    "positions_of",
+    "ta_msd",
+    "ta_msd_fit",
+    "tea_msd_exponent",
+]

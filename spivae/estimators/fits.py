@@ -1,0 +1,55 @@
+"""Exponent and diffusion coefficient of single trajectories, by lines on logarithmic axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spivae.errors import SpivaeError
+from spivae.estimators.msd import positions_of, ta_msd
+from spivae.estimators.rows import Array, blocks, trajectories
+from spivae.estimators.slopes import line
+
+MEAN_LOG_CHI2 = -(np.euler_gamma + np.log(2))  # of the square of a standard normal number
+
+
+def ta_msd_fit(displacements: Array, lags: Sequence[int] | Array = range(1, 11)) -> Array:
+    """[alpha, ln D] (n, 2) from the line of the log TA-MSD of each trajectory (n, L) against log lag.
+
+    With MSD = 2 D lag^alpha, so for processes whose TA-MSD follows the ensemble's, such as FBM. Lags are 1 to
+    10 by default. Rows whose MSD vanishes at a lag are NaN. Raises SpivaeError for fewer than two lags.
+    """
+    steps = trajectories(displacements, 2, "displacements", "a line through two lags")
+    at = np.unique(np.asarray(lags))
+    if len(at) < 2:
+        raise SpivaeError(f"lags: a line needs at least 2 different ones, not {len(at)}")
+    if at[0] < 1:
+        raise SpivaeError(f"lag {at[0]}: has no logarithm; give lags of 1 and more")
+    found = np.empty((len(steps), 2))
+    for rows in blocks(len(steps), 2 * steps.shape[1]):
+        msd = ta_msd(positions_of(steps[rows]), at)
+        found[rows, 0], found[rows, 1] = line(np.log(at), np.log(np.where(msd > 0, msd, np.nan) / 2))
+    return found
+
+
+def log_square_fit(displacements: Array, start: float = 0.0) -> Array:
+    """[alpha, ln D] (n, 2) of SBM from the line of log dx^2 of each trajectory (n, L) against log time.
+
+    D(t) = alpha D t^(alpha - 1) makes the slope alpha - 1; the time of a step is its middle, and the first
+    begins at `start`. The mean log of a squared normal number, -(gamma + ln 2), is taken off. Rows that hold
+    a displacement of 0 are NaN. ln D is NaN where the slope is -1 or less: no D makes such a process. Raises
+    SpivaeError for a single displacement and for a start before time 0.
+    """
+    steps = trajectories(displacements, 2, "displacements", "a line through two times")
+    if not start >= 0:
+        raise SpivaeError(f"start: the process begins at time 0, so not at {start}")
+    at = np.log(start + np.arange(steps.shape[1]) + 0.5)
+    found = np.empty((len(steps), 2))
+    for rows in blocks(len(steps), steps.shape[1]):
+        squares = steps[rows].astype(np.float64) ** 2
+        found[rows, 0], found[rows, 1] = line(at, np.log(np.where(squares > 0, squares, np.nan)))
+    found[:, 0] += 1
+    alpha = np.where(found[:, 0] > 0, found[:, 0], np.nan)
+    found[:, 1] -= MEAN_LOG_CHI2 + np.log(2 * alpha)
+    return found
