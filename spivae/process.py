@@ -63,7 +63,10 @@ class Process:
         return None
 
     def diffusivity(self, theta: Array, t: Array) -> Array | None:
-        """Time-dependent diffusion coefficient (n, len(t)), half the derivative of the MSD."""
+        """Time-dependent diffusion coefficient (n, len(t)): half the derivative of the position's variance.
+
+        That is half the derivative of the MSD, unless there is a drift: it moves, but does not spread.
+        """
         return None
 
     def covariance(self, theta: Array, steps: int) -> Array | None:
