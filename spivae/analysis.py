@@ -236,12 +236,15 @@ class Analysis:
 
     A subclass names itself, declares its options as a frozen dataclass of `option` fields, and never changes
     what it is given. `compute` is called in a process that holds the model; `figure` sees the result alone.
+    An answer is kept and shown again while checkpoint, options, data and source code are the same: set
+    `remembered` to False where it depends on anything else, such as other files or the time.
     """
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     options: ClassVar[type] = NoOptions
     needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    remembered: ClassVar[bool] = True
 
     def compute(self, context: Context) -> Result:
         raise NotImplementedError(f"{type(self).__name__} does not implement compute")

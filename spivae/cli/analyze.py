@@ -16,7 +16,7 @@ from spivae.analysis import DataOptions, declared_options
 from spivae.cli import common
 from spivae.cli.common import assignments, checkpoint_argument, common_options
 from spivae.cli.options import as_click, given, parameter_name, share_out
-from spivae.cli.output import emit_json
+from spivae.cli.output import emit_json, note
 from spivae.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spivae.figure.cells import Row
     from spivae.figure.spec import Figure
     from spivae.plugins import Plugins
-    from spivae.worker.session import Answer
+    from spivae.worker.answers import Answer
 
 _DATA = declared_options(DataOptions)
 _ROWS_OF_A_PANEL = 16
@@ -120,6 +120,7 @@ def _data_options(function: Any) -> Any:
     help="Rows of a page  [default: what all panels need]",
 )
 @click.option("--glyphs", type=click.Choice(["braille", "block", "ascii"]), help="What to draw with.")
+@click.option("--fresh", is_flag=True, help="Compute, whatever is remembered from before.")
 @common_options()
 @click.pass_context
 def analyze(
@@ -131,17 +132,20 @@ def analyze(
     width: int | None,
     height: int | None,
     glyphs: str | None,
+    fresh: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
     """Run analyses of a checkpoint on fresh trajectories, or on those of a file, and draw them.
 
     Without NAME, all of them. With one, its own options are flags too: `spivae analyze sbm latents --help`.
+    What was computed before is shown at once (see `spivae cache`).
 
     --json: {checkpoint, process, data {option: value}, trajectories, analyses [{name, title, options,
     scalars, arrays}]}.
     """
     from spivae.analysis import parse_options
+    from spivae.worker import results
     from spivae.worker.session import Session
 
     plugins: Plugins = ctx.obj
@@ -153,11 +157,13 @@ def analyze(
     data = parse_options(DataOptions, given(_DATA, flags))
     parsed = {item.name: parse_options(item.options, options[item.name]) for item in chosen}
 
-    session = Session(plugins)
+    session = Session(plugins, results=results.of_user(lambda text: note(f"warning: {text}")))
     found: list[tuple[Analysis, Answer]] = []
     with progress_bar() as progress:
         for item in chosen:
-            answer = session.analyze(checkpoint, item.name, vars(parsed[item.name]), vars(data), progress)
+            answer = session.analyze(
+                checkpoint, item.name, vars(parsed[item.name]), vars(data), progress, fresh=fresh
+            )
             found.append((item, answer))
     if as_json:
         emit_json(

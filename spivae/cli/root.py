@@ -29,6 +29,7 @@ COMMANDS = {
     "inspect": Listed("inspecting", "Show what a checkpoint holds: arguments, tensors, metrics.", "Look"),
     "analyze": Listed("analyze", "Run analyses of a checkpoint and draw them.", "Look"),
     "evaluate": Listed("evaluate", "Judge a checkpoint on fresh trajectories.", "Look"),
+    "cache": Listed("cache", "Show or clear what is kept of analyses.", "Look"),
     "data": Listed("data", "Simulate a dataset.", "Make"),
     "train": Listed("train", "Train a model from a recipe.", "Make"),
     "runs": Listed("runs", "List trainings and how far they are.", "Make"),

@@ -26,12 +26,16 @@ class Cancel(msgspec.Struct, frozen=True, tag=True):
 
 
 class Analyze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The payload of "analyze": options of the analysis, and the fields of DataOptions under `data`."""
+    """The payload of "analyze": options of the analysis, and the fields of DataOptions under `data`.
+
+    `fresh` asks for it to be computed, whatever is remembered.
+    """
 
     checkpoint: str
     analysis: str
     options: dict[str, Any] = {}
     data: dict[str, Any] = {}
+    fresh: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):

@@ -128,15 +128,19 @@ class Server:
             wish.data,
             progress=_Throttled(lambda event: self._answer(request.job, event)),
             cancelled=lambda: not self._wanted(request.job),
+            fresh=wish.fresh,
         )
         return encode(answer.figure), answer.result.to_json()["scalars"]
 
     def _open_session(self) -> Session:
         if self._session is None:
             from spivae.plugins import load_plugins
+            from spivae.worker import results
             from spivae.worker.session import Session, usable_threads
 
-            self._session = Session(load_plugins(self._plugin_dirs), threads=usable_threads())
+            self._session = Session(
+                load_plugins(self._plugin_dirs), threads=usable_threads(), results=results.of_user()
+            )
         return self._session
 
 

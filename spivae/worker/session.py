@@ -13,10 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from spivae.analysis import Analysis, Context, DataOptions, Need, Result, parse_options
+from spivae.analysis import Analysis, Context, DataOptions, Need, Result
 from spivae.checkpoint import read_header, resolve
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.worker import trajectories
+from spivae.worker.answers import Answer
+from spivae.worker.memory import Memory, ask
+from spivae.worker.results import Results
 
 if TYPE_CHECKING:
     from spivae.checkpoint import Checkpoint
@@ -58,16 +61,6 @@ class Prepared:
         return sum(getattr(array, "nbytes", 0) for array in arrays)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What an analysis says; `trajectories` is how many it looked at, None where it needs none."""
-
-    figure: Figure
-    result: Result
-    process: str
-    trajectories: int | None
-
-
 def usable_threads() -> int:
     """Threads that background work may take: at most two of those this process is allowed."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -75,11 +68,15 @@ def usable_threads() -> int:
 
 
 class Session:
-    """Loads, simulates and predicts on demand, and remembers what it can afford to."""
+    """Loads, simulates and predicts on demand, and remembers what it can afford to.
 
-    def __init__(self, plugins: Plugins, threads: int | None = None) -> None:
+    Make it right after the plugins were loaded. With `results`, answers outlive it.
+    """
+
+    def __init__(self, plugins: Plugins, threads: int | None = None, results: Results | None = None) -> None:
         self._plugins = plugins
         self._threads = threads
+        self._memory = Memory(plugins, results)
         self._models: _Recent[tuple[Checkpoint, Any]] = _Recent(4, lambda _: 1)
         self._prepared: _Recent[Prepared] = _Recent(CACHE_BYTES, lambda prepared: prepared.nbytes)
 
@@ -101,23 +98,29 @@ class Session:
         data: Mapping[str, object] | None = None,
         progress: OnProgress | None = None,
         cancelled: Callable[[], bool] | None = None,
+        *,
+        fresh: bool = False,
     ) -> Answer:
-        """Run one analysis, options given as raw values.
+        """Run one analysis, options given as raw values, or recall what it said, which needs no torch.
 
-        Raises SpivaeError for what `prepare` refuses and for unknown analyses or options, WorkFailed where
-        the analysis itself breaks.
+        `fresh` computes in any case. Raises SpivaeError for what `prepare` refuses and for unknown analyses
+        or options, WorkFailed where the analysis itself breaks.
         """
-        asked = self._plugins.analysis(analysis)
-        chosen = parse_options(asked.options, options or {})
-        prepared = self.prepare(
-            checkpoint, parse_options(DataOptions, data or {}), progress, cancelled, asked.needs
-        )
+        question = ask(self._plugins, checkpoint, analysis, options, data)
+        key = self._memory.key(question)
+        known = None if fresh else self._memory.recall(key)
+        if known is not None:
+            return known
+        asked = question.analysis
+        prepared = self.prepare(question.checkpoint, question.data, progress, cancelled, asked.needs)
         step = _Progress(progress, cancelled)
         step(0, 1, "analyzing")
-        figure, result = _run(asked, prepared, chosen, step)
+        figure, result = _run(asked, prepared, question.options, step)
         step(1, 1, "analyzing")
         looked_at = None if prepared.dataset is None else len(prepared.dataset)
-        return Answer(figure, result, prepared.process.name, looked_at)
+        answer = Answer(figure, result, prepared.process.name, looked_at)
+        self._memory.keep(key, question, answer)
+        return answer
 
     def prepare(
         self,

@@ -1,0 +1,184 @@
+"""Answers kept on disk under their keys: bounded, shared by many processes, never in the way of work.
+
+The folder is `results` in the user's cache, or $SPIVAE_CACHE ("off" or empty: none). An entry is written
+whole and replaced whole, and one that is damaged counts as none, so no lock is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from spivae.errors import SpivaeError, WorkFailed
+from spivae.files import replacing
+from spivae.worker.answers import Answer, Damaged, Unfit, pack, unpack
+
+FOLDER, LIMIT = "SPIVAE_CACHE", "SPIVAE_CACHE_MB"  # of the environment
+DEFAULT_MB = 256
+SHARE = 10  # an entry takes at most this part of the limit
+MAX_ENTRIES = 1000  # so that looking through the folder stays quick on a slow file system
+ABANDONED = 3600  # seconds after which what a killed process was writing is removed
+_ENTRY = re.compile(r"[0-9a-f]{64}\.answer")
+_UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.answer\..+\.part")
+
+log = logging.getLogger(__name__)
+
+
+class Usage(NamedTuple):
+    """How many entries there are, and their bytes."""
+
+    entries: int
+    size: int
+
+
+class _Entry(NamedTuple):
+    used: float
+    size: int
+    path: str
+
+
+class Results:
+    """The answers in one folder, up to `limit` bytes; those used longest ago go first.
+
+    Reading fails as if nothing were there. What cannot be written is told once, through `warn`.
+    """
+
+    def __init__(self, folder: Path, limit: int, warn: Callable[[str], None] = log.warning) -> None:
+        self.folder = folder
+        self.limit = limit
+        self._warn: Callable[[str], None] | None = warn
+
+    @property
+    def largest(self) -> int:
+        """Bytes that one entry may take."""
+        return self.limit // SHARE
+
+    def get(self, key: str) -> Answer | None:
+        """The answer to a key, which now counts as used; None where there is none that can be read."""
+        path = self._path(key)
+        try:
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > self.largest:
+                return None
+            with open(path, "rb") as file:
+                answer = unpack(key, file.read(self.largest))
+        except OSError:
+            return None
+        except Damaged as error:
+            log.info("%s: %s; it is made again", path, error)
+            return None
+        with contextlib.suppress(OSError):  # of a folder that is only read
+            os.utime(path)
+        return answer
+
+    def put(self, key: str, answer: Answer) -> None:
+        """Keep an answer, unless it is large or cannot be written as bytes."""
+        if sum(getattr(array, "nbytes", 0) for array in answer.result.arrays.values()) > self.largest:
+            return
+        try:
+            content = pack(key, answer)
+        except Unfit as error:
+            log.info("an answer is not kept: %s", error)
+            return
+        if len(content) > self.largest:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with replacing(self._path(key)) as file:
+                file.write(content)
+            self._evict()
+        except (OSError, WorkFailed) as error:
+            self._refused(error.__cause__ if isinstance(error, WorkFailed) else error)
+
+    def usage(self) -> Usage:
+        entries = list(self._entries())
+        return Usage(len(entries), sum(entry.size for entry in entries))
+
+    def clear(self) -> Usage:
+        """Remove all entries, and nothing else that is in the folder; what was removed.
+
+        Raises WorkFailed where the system refuses.
+        """
+        removed = [entry for entry in self._entries() if self._remove(entry)]
+        for entry in self._entries(_UNFINISHED):
+            self._remove(entry)
+        return Usage(len(removed), sum(entry.size for entry in removed))
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.answer"
+
+    def _entries(self, name: re.Pattern[str] = _ENTRY) -> Iterator[_Entry]:
+        """What bears such a name in the folder; whatever vanishes meanwhile is left out."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as found:
+            for item in found:
+                if name.fullmatch(item.name):
+                    with contextlib.suppress(FileNotFoundError):
+                        status = item.stat(follow_symlinks=False)
+                        yield _Entry(status.st_mtime, status.st_size, item.path)
+
+    def _evict(self) -> None:
+        """Remove what was used longest ago until the rest fits, and what was abandoned half-written."""
+        entries = sorted(self._entries())
+        excess = sum(entry.size for entry in entries) - self.limit
+        for position, entry in enumerate(entries):
+            if excess <= 0 and len(entries) - position <= MAX_ENTRIES:
+                break
+            self._remove(entry)
+            excess -= entry.size
+        for entry in self._entries(_UNFINISHED):
+            if entry.used < time.time() - ABANDONED:
+                self._remove(entry)
+
+    def _remove(self, entry: _Entry) -> bool:
+        """Whether it was there to be removed."""
+        try:
+            os.unlink(entry.path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise WorkFailed(f"{entry.path}: cannot be removed ({error.strerror or error})") from error
+        return True
+
+    def _refused(self, error: BaseException | None) -> None:
+        if self._warn is not None:
+            reason = getattr(error, "strerror", None) or str(error)
+            self._warn(
+                f"results cannot be kept in {self.folder} ({reason.lower()}); "
+                f"set {FOLDER} to another folder, or to off"
+            )
+            self._warn = None
+
+
+def of_user(warn: Callable[[str], None] = log.warning) -> Results | None:
+    """The results of whoever runs this, as the environment says; None where they are turned off.
+
+    Raises SpivaeError where $SPIVAE_CACHE_MB is no size.
+    """
+    named = os.environ.get(FOLDER)
+    limit = _limit()
+    if limit == 0 or (named is not None and named.strip() in ("", "off")):
+        return None
+    if named is not None:
+        return Results(Path(named).expanduser(), limit, warn)
+    import platformdirs
+
+    return Results(platformdirs.user_cache_path("spivae") / "results", limit, warn)
+
+
+def _limit() -> int:
+    """Bytes that all entries together may take."""
+    given = os.environ.get(LIMIT, "")
+    try:
+        megabytes = float(given or DEFAULT_MB)
+    except ValueError:
+        megabytes = -1
+    if not 0 <= megabytes < 1e9:
+        raise SpivaeError(f"{LIMIT}: {given!r} is no size; give megabytes, such as {DEFAULT_MB}")
+    return int(megabytes * 1e6)
