@@ -6,11 +6,12 @@ measures Var(mu) and mean(log sigma^2) follow Lu et al., Phys. Rev. X 10, 031056
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spivae.api import (
+    NO_LATENTS,
     SURVIVING_KL,
     Analysis,
     Axis,
@@ -22,6 +23,10 @@ from spivae.api import (
     Points,
     Result,
     SpivaeError,
+    abscissas,
+    axes_of,
+    check_latent,
+    describe,
     hookimpl,
     option,
     surviving,
@@ -34,6 +39,12 @@ LOWEST_KL = 1e-6  # nats; what is below is as good as nothing, and 0 has no plac
 @dataclass(frozen=True)
 class Options:
     latent: int | None = option(None, "show this latent alone (default: all, the idle ones faintly)", low=0)
+    against: str | None = option(
+        None, "a parameter, or a combination or its number from 1 (default: each of them)"
+    )
+    axis: str = option(
+        "own", "axis of the parameters: each its own, or all of one kind", choices=("own", "linear", "log")
+    )
     points: int = option(600, "trajectories drawn in each panel", low=1, high=20_000)
     bins: int = option(60, "bins of the histograms", low=2, high=500)
 
@@ -44,20 +55,18 @@ class Latents(Analysis):
     options = Options
 
     def compute(self, context):
-        """Histograms have a row a latent; `mu`, `parameters` and `combinations` a row a drawn trajectory."""
+        """Histograms have a row a latent; `mu` and what it is drawn `against` a row a drawn trajectory."""
         mu, logvar, kl = context.predictions.mu, context.predictions.logvar, context.predictions.kl
         count = mu.shape[1]
         if count == 0:
             return Result(scalars={"surviving": [], "kl": []})
-        if context.options.latent is not None and context.options.latent >= count:
-            raise SpivaeError(f"option latent: this model has latents 0..{count - 1}")
-        process, theta = context.process, context.dataset.theta
+        check_latent(context.options.latent, count)
+        drawn = spread(len(mu), context.options.points)
+        quantities = shown_against(context, drawn)
         kl = kl.mean(axis=0, dtype=float)
         var_mu, mean_logvar = mu.var(axis=0, dtype=float), logvar.mean(axis=0, dtype=float)
         mu_edges, mu_counts = histograms(mu, context.options.bins)
         sigma2_edges, sigma2_counts = histograms(np.exp(logvar.astype(float)), context.options.bins)
-        drawn = spread(len(mu), context.options.points)
-        combinations = process.combinations(theta[drawn], length=context.dataset.steps + 1)
         return Result(
             arrays={
                 "mu_edges": mu_edges,
@@ -65,12 +74,8 @@ class Latents(Analysis):
                 "sigma2_edges": sigma2_edges,
                 "sigma2_counts": sigma2_counts,
                 "mu": mu[drawn],
-                "parameters": theta[drawn],
-                "parameter_labels": np.array([parameter.label for parameter in process.parameters]),
-                "parameter_units": np.array([parameter.unit for parameter in process.parameters]),
-                "parameter_scales": np.array([parameter.scale for parameter in process.parameters]),
-                "combinations": np.reshape(list(combinations.values()), (-1, len(drawn))).T,
-                "combination_labels": np.array(list(combinations), dtype=str),
+                "against": np.stack([quantity.values for quantity in quantities], axis=1),
+                **describe(quantities),
                 "shown": np.arange(count)
                 if context.options.latent is None
                 else np.array([context.options.latent]),
@@ -85,12 +90,10 @@ class Latents(Analysis):
 
     def figure(self, result):
         if not result.scalars["kl"]:
-            return Figure(
-                panels=(), title=self.title, caption="This model has no latents: it is a WaveNet alone."
-            )
+            return Figure(panels=(), title=self.title, caption=NO_LATENTS)
         panels = [
             Panel(title=f"μ against {axis.label}", x=axis, y=Axis(label="μ"), marks=scatter(result, column))
-            for axis, column in abscissas(result.arrays)
+            for axis, column in zip(axes_of(result.arrays), result.arrays["against"].T, strict=True)
         ]
         return Figure(
             panels=(*distributions(result), *measures(result), *panels),
@@ -100,13 +103,16 @@ class Latents(Analysis):
         )
 
 
-def abscissas(arrays):
-    """What mu is drawn against: for each parameter and combination an axis and the values (m,)."""
-    described = (arrays[f"parameter_{name}"].tolist() for name in ("labels", "units", "scales"))
-    for label, unit, scale, column in zip(*described, arrays["parameters"].T, strict=True):
-        yield Axis(label=label, unit=unit, scale=scale), column
-    for label, column in zip(arrays["combination_labels"].tolist(), arrays["combinations"].T, strict=True):
-        yield Axis(label=label), column
+def shown_against(context, drawn):
+    """What mu is drawn against, for the drawn trajectories, on the axes that the options ask for."""
+    dataset, options = context.dataset, context.options
+    found = abscissas(context.process, dataset.theta[drawn], dataset.steps + 1, options.against)
+    if options.axis == "own":
+        return found
+    for quantity in found:
+        if options.axis == "log" and not quantity.combined and quantity.values.min() <= 0:
+            raise SpivaeError(f"option axis: {quantity.name} has values of 0 or less, and no log axis")
+    return [item if item.combined else replace(item, scale=options.axis) for item in found]
 
 
 def spread(count, wanted):

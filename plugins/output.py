@@ -11,13 +11,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spivae.api import Analysis, Axis, Figure, HLine, Line, Panel, Result, hookimpl, option
+from spivae.api import (
+    Analysis,
+    Axis,
+    CellIndex,
+    Figure,
+    HLine,
+    Line,
+    Panel,
+    Result,
+    evenly,
+    hookimpl,
+    nearest,
+    option,
+)
 
 
 @dataclass(frozen=True)
 class Options:
     curves: int = option(5, "values of the first parameter, a curve each", low=1, high=100)
-    panels: int = option(4, "values of the last parameter, a panel each", low=1, high=100)
+    panels: int | None = option(
+        None, "values of the last parameter, a panel each (default: every one)", low=1, high=100
+    )
     value: float | None = option(None, "show only the panel nearest to this value of the last parameter")
     seed_scaling: bool | None = option(
         None,
@@ -33,8 +48,7 @@ class Output(Analysis):
     def compute(self, context):
         """Arrays `mu_out`, `D_out` and `theory` (curves, panels, times) at times `t`, and the grid values."""
         dataset, predictions, process = context.dataset, context.predictions, context.process
-        values, counts = dataset.cells.values, dataset.cells.counts
-        first, last = process.parameters[0], process.parameters[-1]
+        ends = [process.parameters[0], process.parameters[-1]][: len(process.parameters)]
         t = np.arange(predictions.out_std.shape[1], dtype=float)
         unseen = dataset.steps - len(t)  # R, or 0 where the model pads its input
         scaled = context.options.seed_scaling
@@ -43,29 +57,35 @@ class Output(Analysis):
         scaled = scaled and process.names == ("alpha", "D")
         times = t + 1 if scaled else t + unseen + 1
 
-        mean = dataset.cells.mean(predictions.out_mean)
-        diffusion = dataset.cells.mean(predictions.out_std) ** 2 / 2
-        if scaled:
-            alpha = values[0][:, None, None]
-            diffusion = diffusion * ((1 + t) / (t + unseen + 1)) ** (alpha - 1)
-        theory = theory_of(process, values, times)
+        cells = shown(dataset.cells_by(*(end.name for end in ends)), context.options, ends[-1].scale)
 
-        curves, panels = chosen(values, context.options, last.scale)
-        arrays = {"t": times, first.name: values[0][curves]}
-        arrays["parameters"] = np.array([first.name, last.name][: len(values)])
-        arrays["labels"] = np.array([first.label, last.label][: len(values)])
-        if len(values) > 1:
-            arrays[last.name] = values[-1][panels]
-        for name, cells in (("mu_out", mean), ("D_out", diffusion), ("theory", theory)):
-            if cells is not None:
-                arrays[name] = over_middle(cells, counts)[np.ix_(curves, panels)]
-        error = typical_error(arrays.get("D_out"), arrays.get("theory"))
+        def deviation_squared(rows):
+            return predictions.out_std[rows].mean(axis=0, dtype=float) ** 2 / 2
+
+        def diffusivity(rows):
+            return process.diffusivity(dataset.theta[rows[:1]], times)[0]
+
+        diffusion = over_other_parameters(deviation_squared, dataset.theta, cells.rows, len(t))
+        if scaled:
+            alpha = cells.values[0][:, None, None]
+            diffusion = diffusion * ((1 + t) / (t + unseen + 1)) ** (alpha - 1)
+        arrays = {
+            "t": times,
+            **{end.name: values for end, values in zip(ends, cells.values, strict=False)},
+            "parameters": np.array([end.name for end in ends]),
+            "labels": np.array([end.label for end in ends]),
+            "mu_out": cells.mean(predictions.out_mean),
+            "D_out": diffusion,
+        }
+        if process.diffusivity(dataset.theta[:1], times) is not None:
+            arrays["theory"] = over_other_parameters(diffusivity, dataset.theta, cells.rows, len(t))
+        error = typical_error(diffusion, arrays.get("theory"))
         return Result(arrays=arrays, scalars={"diffusion_error": error})
 
     def figure(self, result):
-        time, legend = Axis(label="t"), result.arrays["labels"][0].item()
+        time, legend, where = Axis(label="t"), result.arrays["labels"][0].item(), subtitles(result)
         mean = Panel(
-            title="Mean of the output",
+            title=" ".join(["Mean of the output", *where[-1]]),
             x=time,
             y=Axis(label="μ_out"),
             marks=tuple(means_of(result)),
@@ -79,7 +99,7 @@ class Output(Analysis):
                 marks=tuple(diffusion_of(result, panel)),
                 legend=legend,
             )
-            for panel, subtitle in enumerate(subtitles(result))
+            for panel, subtitle in enumerate(where)
         ]
         caption = "Time from the first prediction." if result.arrays["t"][0] == 1 else ""
         error = result.scalars["diffusion_error"]
@@ -88,45 +108,31 @@ class Output(Analysis):
         return Figure(panels=(mean, *panels), title=self.title, caption=caption, columns=3)
 
 
-def chosen(values, options, scale):
-    """Which values of the first parameter get a curve, and which of the last a panel; as indices."""
-    curves = evenly(len(values[0]), options.curves)
-    if len(values) == 1:
-        return curves, np.array([0])
+def shown(cells, options, scale):
+    """The cells to draw: curves of the first parameter, panels of the last (one, of a single parameter)."""
+    curves = evenly(len(cells.values[0]), options.curves)
+    if len(cells.values) == 1:
+        return CellIndex((cells.values[0][curves],), cells.rows[curves][:, None])
+    last = cells.values[1]
     if options.value is not None:
-        return curves, nearest(values[-1], options.value, scale)
-    return curves, evenly(len(values[-1]), options.panels)
+        panels = np.array([nearest(last, options.value, scale)])
+    else:
+        panels = evenly(len(last), options.panels or len(last))
+    return CellIndex((cells.values[0][curves], last[panels]), cells.rows[np.ix_(curves, panels)])
 
 
-def theory_of(process, values, times):
-    """The process's diffusion coefficient in every cell (grid..., times), or None where it has no formula."""
-    cells = np.stack([axis.ravel() for axis in np.meshgrid(*values, indexing="ij")], axis=-1)
-    diffusivity = process.diffusivity(cells, times)
-    if diffusivity is None:
-        return None
-    return np.reshape(diffusivity, (*map(len, values), len(times)))
+def over_other_parameters(of, theta, rows, length):
+    """`of` the trajectories of one cell of the whole grid, averaged over the trajectories in each of `rows`.
 
-
-def over_middle(cells, counts):
-    """Mean over all but the first and last parameter: (grid..., times) -> (first, last or 1, times)."""
-    if counts.ndim == 1:
-        return cells[:, None, :]
-    middle = tuple(range(1, counts.ndim - 1))
-    weight = counts.sum(axis=middle)[..., None]
-    total = np.where(counts[..., None] > 0, cells * counts[..., None], 0).sum(axis=middle)
-    return np.where(weight > 0, total / np.maximum(weight, 1), np.nan)
-
-
-def evenly(count, wanted):
-    """Indices of up to `wanted` of `count` values, both ends among them."""
-    return np.unique(np.linspace(0, count - 1, min(wanted, count)).round().astype(int))
-
-
-def nearest(values, wanted, scale):
-    """Index (1,) of the value nearest to the wanted one on the parameter's scale."""
-    if scale == "log":
-        values, wanted = np.log(values), np.log(max(wanted, 1e-300))
-    return np.array([np.abs(values - wanted).argmin()])
+    The answer is (curves, panels, length), NaN where there is no trajectory.
+    """
+    found = np.full((*rows.shape, length), np.nan)
+    for cell in np.ndindex(rows.shape):
+        if len(rows[cell]):
+            _, group, counts = np.unique(theta[rows[cell]], axis=0, return_inverse=True, return_counts=True)
+            parts = [of(rows[cell][group.ravel() == k]) for k in range(len(counts))]
+            found[cell] = np.average(parts, axis=0, weights=counts)
+    return found
 
 
 def typical_error(diffusion, theory):
@@ -152,11 +158,10 @@ def shades(result):
 
 
 def means_of(result):
-    """The predicted mean in every shown cell, which theory wants at 0 for unbiased processes."""
+    """The predicted mean at the largest value of the last parameter; the others hide beneath its noise."""
     yield HLine(y=0.0, muted=True)
     for k, shade, label in shades(result):
-        for panel, curve in enumerate(result.arrays["mu_out"][k]):
-            yield Line(x=result.arrays["t"], y=curve, shade=shade, label=label if panel == 0 else "")
+        yield Line(x=result.arrays["t"], y=result.arrays["mu_out"][k, -1], shade=shade, label=label)
 
 
 def diffusion_of(result, panel):

@@ -10,7 +10,16 @@ from spivae.analysis import (
 )
 from spivae.dataset import CellIndex, Dataset, Grid
 from spivae.errors import SpivaeError
-from spivae.figure.against import abscissas, axes_of, describe, edges_around, edges_of, evenly, nearest
+from spivae.figure.against import (
+    abscissas,
+    axes_of,
+    describe,
+    edges_around,
+    edges_of,
+    evenly,
+    expected,
+    nearest,
+)
 from spivae.figure.spec import (
     Axis,
     Figure,
@@ -24,11 +33,12 @@ from spivae.figure.spec import (
     VLine,
 )
 from spivae.hookspecs import hookimpl
-from spivae.model.latents import SURVIVING_KL, surviving
+from spivae.model.latents import NO_LATENTS, SURVIVING_KL, check_latent, surviving
 from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
 
 __all__ = [
+    "NO_LATENTS",
     "SURVIVING_KL",
     "Analysis",
     "Array",
@@ -55,10 +65,12 @@ __all__ = [
     "VLine",
     "abscissas",
     "axes_of",
+    "check_latent",
     "describe",
     "edges_around",
     "edges_of",
     "evenly",
+    "expected",
     "hookimpl",
     "nearest",
     "option",

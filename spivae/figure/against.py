@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -37,12 +37,13 @@ class Abscissa:
     values: Array
     unit: str = ""
     scale: Spacing = "linear"
+    combined: bool = False  # a combination, which has no grid of its own
 
 
-def abscissas(process: Process, theta: Array, length: int, only: str | None = None) -> list[Abscissa]:
-    """Each parameter of the rows theta (n, p), then each combination over `length` positions; or `only` one.
+def abscissas(process: Process, theta: Array, length: int, against: str | None = None) -> list[Abscissa]:
+    """Each parameter of the rows theta (n, p), then each combination over `length` positions; or one alone.
 
-    `only` is the name or symbol of a parameter, a combination as it is written, or its number from 1.
+    `against` names it: a parameter's name or symbol, a combination as it is written, or its number from 1.
     Raises SpivaeError that tells the choices.
     """
     found = [
@@ -50,15 +51,15 @@ def abscissas(process: Process, theta: Array, length: int, only: str | None = No
         for parameter, column in zip(process.parameters, np.asarray(theta).T, strict=True)
     ]
     named = process.combinations(theta, length)
-    found += [Abscissa(name, name, np.asarray(values)) for name, values in named.items()]
-    if only is None:
+    found += [Abscissa(name, name, np.asarray(values), combined=True) for name, values in named.items()]
+    if against is None:
         return found
     numbers = {name: str(number) for number, name in enumerate(named, start=1)}
     for item in found:
-        if only.strip() in (item.name, item.label, numbers.get(item.name)):
+        if against.strip() in (item.name, item.label, numbers.get(item.name)):
             return [item]
     choices = [*process.names, *(f"{number} for {name}" for name, number in numbers.items())]
-    raise SpivaeError(f"{only!r} is no parameter or combination of {process.name}: {', '.join(choices)}")
+    raise SpivaeError(f"option against: {process.name} has no {against!r}; choose from {', '.join(choices)}")
 
 
 def describe(quantities: Iterable[Described]) -> dict[str, Array]:
@@ -72,6 +73,16 @@ def axes_of(arrays: Mapping[str, Array]) -> list[Axis]:
     """An axis for each quantity that `describe` put into a result's arrays."""
     columns = (arrays[key].tolist() for key in ("labels", "units", "scales"))
     return [Axis(label=label, unit=unit, scale=scale) for label, unit, scale in zip(*columns, strict=True)]
+
+
+def expected(closed_form: Callable[..., Array | None], theta: Array, times: Any) -> Array | None:
+    """Mean (len(times),) of a process's closed form over rows of parameters (n, p); None where it has none.
+
+    `closed_form` is such as `process.msd`: parameters and times to (n, len(times)).
+    """
+    cells, counts = np.unique(theta, axis=0, return_counts=True)
+    values = closed_form(cells, times)
+    return None if values is None else np.asarray(np.average(values, axis=0, weights=counts))
 
 
 def evenly(count: int, wanted: int) -> Array:
