@@ -99,23 +99,28 @@ def strokes(panel: Panel, x: Scale, y: Scale, look: Look, columns: int) -> list[
     """The strokes of a panel in drawing order, muted ones first; `columns` is the canvas width in dots."""
     drawn = []
     for mark, style in zip(panel.marks, styles(panel.marks, look), strict=True):
-        stroke: Stroke | None = None
-        if isinstance(mark, Line):
-            stroke = _line(mark, style, x, y, columns)
-        elif isinstance(mark, Points):
-            stroke = _points(mark, style, x, y)
-        elif isinstance(mark, Histogram):
-            stroke = _outline(mark, style, x, y, columns)
-        elif isinstance(mark, HLine):
-            stroke = _straight(mark, style, y.fraction([mark.y]), horizontal=True)
-        elif isinstance(mark, VLine):
-            stroke = _straight(mark, style, x.fraction([mark.x]), horizontal=False)
+        stroke = stroke_of(mark, style, x, y, columns)
         if stroke is not None and (stroke.pieces or stroke.breaks):
             drawn.append(stroke)
     return [
         *_merged(stroke for stroke in drawn if stroke.style.muted),
         *(s for s in drawn if not s.style.muted),
     ]
+
+
+def stroke_of(mark: Mark, style: Style, x: Scale, y: Scale, columns: int) -> Stroke | None:
+    """The stroke of one mark; None for heatmaps, texts, and lines beside the canvas."""
+    if isinstance(mark, Line):
+        return _line(mark, style, x, y, columns)
+    if isinstance(mark, Points):
+        return _points(mark, style, x, y)
+    if isinstance(mark, Histogram):
+        return _outline(mark, style, x, y, columns)
+    if isinstance(mark, HLine):
+        return _straight(mark, style, y.fraction([mark.y]), horizontal=True)
+    if isinstance(mark, VLine):
+        return _straight(mark, style, x.fraction([mark.x]), horizontal=False)
+    return None
 
 
 def _merged(drawn: Iterable[Stroke]) -> list[Stroke]:

@@ -1,0 +1,128 @@
+"""Legends on a printed page: what stands in them, which panels share one, and where there is room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from spivae.figure.paper import LOOK
+from spivae.figure.paper_panel import Layer, Prepared
+from spivae.figure.spec import Heatmap, HLine, Line, Points, Text, VLine
+from spivae.figure.strokes import Style
+
+Grid = npt.NDArray[np.bool_]
+Spot = tuple[float, float]  # the lower left corner of a legend, in fractions of the axes
+
+_FINE = 120  # cells along each side of the axes in which ink is looked for
+_MOST_SHADES = 12  # of a longer ordered family, so many are named
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A sample of a mark and what it is called."""
+
+    label: str
+    style: Style
+    points: bool = False
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Legend:
+    """A legend, and the panels whose marks it explains, in reading order."""
+
+    title: str
+    entries: tuple[Entry, ...]
+    panels: tuple[int, ...]
+
+
+def legends(prepared: Sequence[Prepared]) -> list[Legend]:
+    """The legends of a figure: panels that give the same names to the same colours share one."""
+    found: dict[tuple[tuple[str, str | None], ...], Legend] = {}
+    for index, panel in enumerate(prepared):
+        named = tuple(entries(panel))
+        colors = tuple((entry.label, entry.style.fg) for entry in named)
+        known = found.get(colors)
+        if known is not None:
+            found[colors] = Legend(known.title or panel.panel.legend, known.entries, (*known.panels, index))
+        elif named:
+            found[colors] = Legend(panel.panel.legend, named, (index,))
+    return list(found.values())
+
+
+def entries(panel: Prepared) -> list[Entry]:
+    """An entry for each labelled mark, in order, and one for the crosses where a curve diverged."""
+    named = [
+        layer for layer in panel.layers if layer.mark.label and not isinstance(layer.mark, Heatmap | Text)
+    ]
+    found = [_entry(layer) for layer in _thinned(named)]
+    if panel.diverged:
+        found.append(Entry("diverged", Style(LOOK.warning, "✕"), points=True))
+    return found
+
+
+def _entry(layer: Layer) -> Entry:
+    mark = layer.mark
+    dashed = isinstance(mark, HLine | VLine | Line) and mark.dashed
+    return Entry(mark.label, layer.style, isinstance(mark, Points), dashed)
+
+
+def _thinned(layers: list[Layer]) -> Iterable[Layer]:
+    """All layers, but of a long family of shades only some, evenly chosen with both ends among them."""
+    shaded = [index for index, layer in enumerate(layers) if layer.style.shaded]
+    if len(shaded) <= _MOST_SHADES:
+        return layers
+    kept = {shaded[round(place)] for place in np.linspace(0, len(shaded) - 1, _MOST_SHADES // 2)}
+    return [layer for index, layer in enumerate(layers) if index in kept or not layer.style.shaded]
+
+
+def ink(panel: Prepared) -> Grid:
+    """Where a panel has ink: booleans (rows from below, columns)."""
+    grid = np.zeros((_FINE, _FINE), dtype=bool)
+    if panel.maps:
+        grid[:] = True
+    for layer in panel.layers:
+        if isinstance(layer.mark, Text):
+            place = panel.x.fraction([layer.mark.x])[0], panel.y.fraction([layer.mark.y])[0]
+            if np.isfinite(place).all():
+                row, column = (int(np.clip(value, 0, 1) * (_FINE - 1)) for value in reversed(place))
+                grid[max(row - 5, 0) : row + 6, column : column + 3 * len(layer.mark.text) + 3] = True
+        elif layer.stroke is not None:
+            for x, y in layer.stroke.pieces:
+                if layer.stroke.kind != "points":
+                    x, y = _dense(x, y)
+                places = np.clip(np.stack((y, x)) * _FINE, 0, _FINE - 1).astype(int)
+                grid[places[0], places[1]] = True
+    return grid
+
+
+def _dense(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points along a polyline, at least two in each cell that it crosses."""
+    length = np.concatenate(([0.0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))))
+    along = np.linspace(0, length[-1], int(length[-1] * 2 * _FINE) + 2)
+    return np.interp(along, length, x), np.interp(along, length, y)
+
+
+def free_spot(taken: Grid, width: float, height: float, margin: Spot) -> Spot | None:
+    """Where a legend of this size covers no ink, as near to a corner as can be; None where it cannot be.
+
+    All in fractions of the axes; `margin` is kept clear around it.
+    """
+    wide, high = (round(size * _FINE) for size in (width + 2 * margin[0], height + 2 * margin[1]))
+    if wide > _FINE or high > _FINE:
+        return None
+    total = np.zeros((_FINE + 1, _FINE + 1), dtype=int)
+    total[1:, 1:] = taken.cumsum(0).cumsum(1)
+    inside = total[high:, wide:] - total[:-high, wide:] - total[high:, :-wide] + total[:-high, :-wide]
+    rows, columns = np.nonzero(inside == 0)
+    if not rows.size:
+        return None
+    # from the upper right corner over the upper left and lower right to the lower left, then ever farther
+    top, right = _FINE - high, _FINE - wide
+    corners = ((top, right, 0.0), (top, 0, 1.0), (0, right, 2.0), (0, 0, 3.0))
+    cost = np.min([np.hypot(rows - row, columns - column) + extra for row, column, extra in corners], axis=0)
+    best = int(np.argmin(cost))
+    return columns[best] / _FINE + margin[0], rows[best] / _FINE + margin[1]

@@ -1,0 +1,130 @@
+"""Marks on a pair of matplotlib axes that run from 0 to 1: the scales have been applied before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spivae.figure.mathtext import mathtext
+from spivae.figure.paper import INK, LINE, LOOK, SHAPES, SMALL, THIN
+from spivae.figure.paper_legend import Entry
+from spivae.figure.paper_panel import Layer, Prepared, cells
+from spivae.figure.spec import Histogram, HLine, Line, Text, VLine
+from spivae.figure.strokes import Style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BEHIND, _MAP, _GUIDE, _DATA, _WORDS = 1.0, 0.5, 1.5, 2.0, 4.0  # what lies over what
+_DASHES = (0, (3.0, 1.8))
+_FEW = 40  # as many points of a line or fewer bear markers
+_LONG = 150  # a line through more points than these is thinner
+_MANY = 300  # more points than these are small and let others shine through
+_RASTER = 4000  # more than these become an image inside SVG and PDF
+
+
+def draw_layers(axes: Axes, panel: Prepared) -> None:
+    """All marks of a panel, those behind first."""
+    for heatmap in panel.maps:
+        across, along, colors = cells(heatmap, panel.x, panel.y)
+        axes.pcolormesh(
+            across,
+            along,
+            np.ma.masked_invalid(colors),
+            cmap="viridis",
+            vmin=0,
+            vmax=1,
+            zorder=_MAP,
+            # the seams between the cells of a vector image show white in most viewers
+            edgecolors="face",
+            linewidth=0.1,
+            rasterized=colors.size > _RASTER,
+        )
+    for number, layer in enumerate(panel.layers):
+        over = number * 1e-3
+        if isinstance(layer.mark, Text):
+            _draw_text(axes, panel, layer.mark, layer.style)
+        elif layer.stroke is not None and layer.stroke.kind == "points":
+            _draw_points(axes, layer, over)
+        elif layer.stroke is not None:
+            _draw_line(axes, layer, over)
+    for note in panel.notes:
+        axes.text(0.5, 0.5, mathtext(note), ha="center", va="center", fontsize=SMALL, color=LOOK.labels)
+
+
+def _draw_line(axes: Axes, layer: Layer, over: float) -> None:
+    assert layer.stroke is not None
+    guide, muted = isinstance(layer.mark, HLine | VLine), layer.style.muted
+    count = sum(x.size for x, _ in layer.stroke.pieces)
+    marked = isinstance(layer.mark, Line) and count <= _FEW and not (muted or layer.style.shaded)
+    gap = np.array([np.nan])
+    style = line_style(layer.style, dashed=layer.stroke.kind == "dashed")
+    if count > _LONG and not muted:
+        style["linewidth"] = 0.7 * LINE
+    if layer.stroke.pieces:
+        axes.plot(
+            np.concatenate([part for x, _ in layer.stroke.pieces for part in (x, gap)]),
+            np.concatenate([part for _, y in layer.stroke.pieces for part in (y, gap)]),
+            **style,
+            drawstyle="default",
+            marker=SHAPES[layer.style.marker] if marked else "",
+            markersize=2.6,
+            markeredgewidth=0,
+            solid_joinstyle="miter" if isinstance(layer.mark, Histogram) else "round",
+            zorder=(_GUIDE if guide else _BEHIND if muted else _DATA) + over,
+        )
+    if layer.stroke.breaks:
+        x, y = np.transpose(layer.stroke.breaks)
+        axes.plot(x, y, "x", color=LOOK.warning, markersize=3.5, markeredgewidth=0.8, zorder=3, clip_on=False)
+
+
+def _draw_points(axes: Axes, layer: Layer, over: float) -> None:
+    assert layer.stroke is not None
+    for x, y in layer.stroke.pieces:
+        axes.plot(
+            x,
+            y,
+            **point_style(layer.style, x.size),
+            rasterized=x.size > _RASTER,
+            clip_on=False,
+            zorder=(_BEHIND if layer.style.muted else _DATA) + over,
+        )
+
+
+def _draw_text(axes: Axes, panel: Prepared, mark: Text, style: Style) -> None:
+    x, y = panel.x.fraction([mark.x])[0], panel.y.fraction([mark.y])[0]
+    if 0 <= x <= 1 and 0 <= y <= 1:
+        axes.text(
+            x, y, mathtext(mark.text), fontsize=SMALL, color=style.fg or INK, va="center", zorder=_WORDS
+        )
+
+
+def line_style(style: Style, *, dashed: bool) -> dict[str, Any]:
+    """Colour, width and dashes of a line of this style, for matplotlib."""
+    return {
+        "color": style.fg,
+        "linewidth": THIN * 1.2 if style.muted else LINE,
+        "linestyle": _DASHES if dashed else "-",
+    }
+
+
+def point_style(style: Style, count: int) -> dict[str, Any]:
+    """Marker, colour and size of points of this style, for matplotlib; smaller where there are many."""
+    many = count > _MANY
+    return {
+        "color": style.fg,
+        "linestyle": "",
+        "marker": SHAPES[style.marker],
+        "markersize": (1.5 if many else 3.0) * (0.8 if style.muted else 1.0),
+        "markeredgewidth": 0,
+        "alpha": 0.6 if many else 1.0,
+    }
+
+
+def sample_style(entry: Entry) -> dict[str, Any]:
+    """How the sample of a legend's entry looks."""
+    if entry.points:
+        style = point_style(entry.style, 1)
+        return style | ({"marker": "x", "markeredgewidth": 0.8} if entry.style.marker == "✕" else {})
+    return line_style(entry.style, dashed=entry.dashed)
