@@ -33,6 +33,18 @@ from spivae.figure.spec import (
     VLine,
 )
 from spivae.hookspecs import hookimpl
+from spivae.limits import (
+    Limits,
+    conditional_log_likelihood,
+    cramer_rao,
+    entropies,
+    fisher_information,
+    has_limits,
+    limits,
+    log_likelihood,
+    optimal_kl,
+    optimal_nll,
+)
 from spivae.model.latents import NO_LATENTS, SURVIVING_KL, check_latent, surviving
 from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
@@ -51,6 +63,7 @@ __all__ = [
     "HLine",
     "Heatmap",
     "Histogram",
+    "Limits",
     "Line",
     "NoOptions",
     "Option",
@@ -66,13 +79,22 @@ __all__ = [
     "abscissas",
     "axes_of",
     "check_latent",
+    "conditional_log_likelihood",
+    "cramer_rao",
     "describe",
     "edges_around",
     "edges_of",
+    "entropies",
     "evenly",
     "expected",
+    "fisher_information",
+    "has_limits",
     "hookimpl",
+    "limits",
+    "log_likelihood",
     "nearest",
+    "optimal_kl",
+    "optimal_nll",
     "option",
     "surviving",
 ]

@@ -40,6 +40,14 @@ class Parameter:
         space = np.geomspace if self.scale == "log" else np.linspace
         return np.asarray(space(self.low, self.high, points or self.points))
 
+    def to_scale(self, values: Array | float) -> Array:
+        """Values on the parameter's own scale: their logarithm (ln) where that is log."""
+        return np.log(values) if self.scale == "log" else np.asarray(values, dtype=float)
+
+    def from_scale(self, values: Array | float) -> Array:
+        """The inverse of `to_scale`."""
+        return np.exp(values) if self.scale == "log" else np.asarray(values, dtype=float)
+
 
 class Process:
     """A stochastic process on a line, sampled at t = 0, 1, 2, ... (dt = 1).

@@ -1,0 +1,193 @@
+"""The least that a model can lose: the entropy of the steps, and the information about the parameters.
+
+With H the mean entropy per step given the true parameters, I the information a trajectory holds about its
+cell of the grid, and R given steps of L, the entropy of the rest is (L - R) H + I - I_R (the chain rule): no
+-ELBO on fresh trajectories is below `floor`. A latent code that tells all that the trajectory knows, and is
+paid for in full, reaches `bound`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spivae.dataset import Grid, simulate
+from spivae.errors import SpivaeError
+from spivae.limits.gaussian import likelihoods
+from spivae.limits.moments import AT_ONCE, checked_first, checked_theta, covariances, require_limits, root_of
+from spivae.limits.shapes import shapes_of
+from spivae.process import Process
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Exact limits of a process on a grid, for trajectories of L `steps` of which the first R are given.
+
+    `entropy` is the mean over the grid of the entropy of a step, given the parameters and the `window` steps
+    before it (what a model sees); `entropy_all_past` given all before it: both exact, in nats per step.
+    `information` (of L steps) and `information_first` (of the first R) are nats, by Monte Carlo over `n`
+    trajectories, with standard errors.
+    """
+
+    process: str
+    steps: int
+    receptive_field: int
+    window: int
+    cells: int
+    n: int
+    entropy: float
+    entropy_all_past: float
+    information: float
+    information_se: float
+    information_first: float
+    information_first_se: float
+
+    @property
+    def predicted(self) -> int:
+        """L - R, the number of steps that a model predicts."""
+        return self.steps - self.receptive_field
+
+    @property
+    def floor(self) -> float:
+        """No -ELBO per step is below it on average: H + (I - I_R) / (L - R) with all the past known."""
+        return self.entropy_all_past + (self.information - self.information_first) / self.predicted
+
+    @property
+    def bound(self) -> float:
+        """-ELBO per step of a model that sees `window` steps and pays for all it knows: H + I / (L - R)."""
+        return self.entropy + self.information / self.predicted
+
+
+def limits(
+    process: Process,
+    grid: Grid,
+    steps: int,
+    receptive_field: int,
+    rng: np.random.Generator,
+    *,
+    n: int = 4000,
+    window: int | None = None,
+) -> Limits:
+    """The limits of a process on a grid, from at least n trajectories, as many (2 or more) in every cell.
+
+    `window` is how many steps a model sees before the one it predicts, the receptive field unless told
+    otherwise. Raises SpivaeError where the process has no covariance, the grid is another process's, or the
+    receptive field leaves no steps.
+    """
+    require_limits(process)
+    cells = _cells(process, grid)
+    checked_first(receptive_field, steps)
+    window = receptive_field if window is None else window
+    per_cell = max(2, math.ceil(n / len(cells)))
+    x = simulate(process, np.repeat(cells, per_cell, axis=0), steps, rng).displacements[:, 0]
+    whole, whole_se = _balanced(information(process, x, cells), per_cell)
+    first, first_se = 0.0, 0.0
+    if receptive_field:
+        first, first_se = _balanced(information(process, x[:, :receptive_field], cells), per_cell)
+    return Limits(
+        process=process.name,
+        steps=steps,
+        receptive_field=receptive_field,
+        window=window,
+        cells=len(cells),
+        n=len(x),
+        entropy=float(entropies(process, cells, steps, receptive_field, window).mean()),
+        entropy_all_past=float(entropies(process, cells, steps, receptive_field).mean()),
+        information=whole,
+        information_se=whole_se,
+        information_first=first,
+        information_first_se=first_se,
+    )
+
+
+def entropies(process: Process, theta: Array, steps: int, first: int = 0, window: int | None = None) -> Array:
+    """Mean entropy (n,) of the steps after the `first` ones, in nats per step, at parameters theta (n, p).
+
+    Each step's is that given the `window` steps before it, or all of them where window is None; exact.
+    """
+    require_limits(process)
+    theta = checked_theta(process, theta)
+    checked_first(first, steps)
+    if window is not None and window < 0:
+        raise SpivaeError(f"window: needs to be 0 or more, not {window}")
+    shapes = shapes_of(process, theta, steps)
+    log_sd = np.empty(len(shapes.rows))
+    at_once = max(1, AT_ONCE // steps**2)
+    for start in range(0, len(log_sd), at_once):
+        rows = shapes.rows[start : start + at_once]
+        for k, covariance in enumerate(covariances(process, rows, steps)):
+            log_sd[start + k] = _log_sd(process, rows[k], covariance, window)[first:].mean()
+    return 0.5 * (math.log(2 * math.pi * math.e) + shapes.log_scale) + log_sd[shapes.index]
+
+
+def information(process: Process, x: Array, cells: Array) -> Array:
+    """What each trajectory x (n, L) tells about which of `cells` (m, p) it is from, in nats (n,).
+
+    It is the divergence of the posterior on the cells from the uniform prior. Its mean over trajectories of
+    all cells alike is the mutual information; other than ln p(x | cell) / p(x), which has the same mean, it
+    does not vary with the true cell.
+    """
+    out = np.empty(len(x))
+    for rows, part in likelihoods(process, x, cells):
+        part -= part.max(axis=1, keepdims=True)
+        weight = np.exp(part)
+        total = weight.sum(axis=1)
+        out[rows] = math.log(len(cells)) + np.einsum("nm,nm->n", weight, part) / total - np.log(total)
+    return out
+
+
+def optimal_nll(limits: Limits, d: float, weight: float) -> float:
+    """NLL per step of the best model with d informative latents, beta times the predicted steps = weight.
+
+    Second order in the latents' posterior width, so near weight 1: H - (d / 2) (1 - weight) / (L - R).
+    """
+    return limits.entropy - d / 2 * (1 - weight) / limits.predicted
+
+
+def optimal_kl(limits: Limits, d: float, weight: float) -> float:
+    """KL divergence in nats of the same model: I - (d / 2) ln(weight)."""
+    if weight <= 0:
+        raise SpivaeError(f"weight: needs to be above 0, not {weight}")
+    return limits.information - d / 2 * math.log(weight)
+
+
+def _cells(process: Process, grid: Grid) -> Array:
+    """The cells (m, p) of a grid in the process's order of parameters."""
+    if set(grid.names) != set(process.names):
+        raise SpivaeError(
+            f"grid has {', '.join(grid.names)}, but process {process.name} has {', '.join(process.names)}"
+        )
+    return Grid({name: grid.values[name] for name in process.names}).cells
+
+
+def _balanced(values: Array, per_cell: int) -> tuple[float, float]:
+    """Mean of values (cells * per_cell,), cell by cell, and its standard error."""
+    within = values.reshape(-1, per_cell).var(axis=1, ddof=1)
+    return float(values.mean()), float(np.sqrt(within.mean() / len(values)))
+
+
+def _log_sd(process: Process, theta: Array, covariance: Array, window: int | None) -> Array:
+    """Logarithm of each step's standard deviation (L,), given up to `window` steps before it."""
+    root = root_of(process, theta, covariance)
+    if root.ndim == 1:
+        return np.asarray(np.log(root))
+    log_sd = np.array(np.log(root.diagonal()))
+    if window is None or window + 1 >= len(log_sd):
+        return log_sd
+    # blocks (L - window, window + 1, window + 1) along the diagonal; each ends with the step it is about
+    blocks = np.lib.stride_tricks.sliding_window_view(covariance, (window + 1, window + 1))
+    blocks = blocks.diagonal().transpose(2, 0, 1)
+    if np.array_equal(covariance[1:, 1:], covariance[:-1, :-1]):
+        log_sd[window:] = np.log(root_of(process, theta, blocks[0])[-1, -1])
+        return log_sd
+    at_once = max(1, AT_ONCE // (window + 1) ** 2)
+    for start in range(0, len(blocks), at_once):
+        part = root_of(process, theta, blocks[start : start + at_once])[:, -1, -1]
+        log_sd[window + start : window + start + len(part)] = np.log(part)
+    return log_sd
