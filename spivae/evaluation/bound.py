@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from spivae.process import Process
 if TYPE_CHECKING:
     import torch
 
-    from spivae.dataset import Dataset
+    from spivae.evaluation.exact import Exact
     from spivae.model.vae import WaveNetVAE
 
 Array = npt.NDArray[Any]
@@ -31,15 +31,6 @@ Progress = Callable[[int, int], None]
 
 # trajectories made and judged at a time, so that memory does not grow with n
 _CHUNK = 4096
-
-
-class Exact(Protocol):
-    """The true law of the trajectories, in nats per predicted step."""
-
-    entropy: Array  # (cells,) the expectation of `nll` in each cell
-
-    def nll(self, dataset: Dataset) -> Array:
-        """The true NLL per step (n,) of each trajectory."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +46,8 @@ class Bound:
     """What a model loses on `per_cell` fresh trajectories in each cell of a grid, with z ~ q(z|x).
 
     `nll` and `neg_elbo` are nats per step; `mu`, `logvar` and `kl` are (n, Z), cell by cell. `nll_cells`
-    (cells,) is each cell's NLL, `excess` how far it lies above its entropy, None where that is not known.
+    (cells,) is each cell's NLL, `excess` how far it lies above its entropy in the model's window, None where
+    that is not known.
     """
 
     theta: Array
@@ -129,9 +121,9 @@ def measure(
     bound = whole["nll"] + whole["kl"].sum(-1, dtype=np.float64) / steps
     nll_cells = whole["nll"].mean(1)
     excess = None
-    if true is not None and entropy is not None:
-        excess = (whole["nll"] - true).mean(1)
-        nll_cells = excess + entropy
+    if exact is not None and true is not None:
+        nll_cells = (whole["nll"] - true).mean(1) + exact.entropy
+        excess = nll_cells - exact.window_entropy
     flat = {name: part.reshape(-1, *part.shape[2:]) for name, part in whole.items()}
     return Bound(
         theta=flat["theta"],

@@ -9,26 +9,18 @@ import pytest
 import torch
 
 from spivae.checkpoint.load import load_checkpoint
-from spivae.dataset import Dataset, Grid
+from spivae.dataset import Grid
 from spivae.evaluation.bound import Bound, controlled, measure
+from spivae.evaluation.exact import Exact
 from spivae.model.vae import WaveNetVAE
 from spivae_plugins.sbm import ScaledBrownianMotion
 
 DATA = Path(__file__).parents[1] / "data"
 SBM = ScaledBrownianMotion()
 GRID = Grid({"alpha": [0.5, 1.5], "D": [1e-4, 1e-3]})
-STEPS = slice(32, 399)  # that have a prediction
 
 
-class TrueLaw:
-    """The likelihood of scaled Brownian motion, written down here once more."""
-
-    entropy = 0.5 * np.log(2 * np.pi * np.e * SBM.covariance(GRID.cells, 399)[:, STEPS]).mean(1)
-
-    def nll(self, dataset: Dataset) -> np.ndarray:
-        variance = SBM.covariance(dataset.theta, 399)[:, STEPS]
-        x = dataset.displacements[:, 0, STEPS].astype(float)
-        return (0.5 * np.log(2 * np.pi * variance) + x**2 / (2 * variance)).mean(1)
+EXACT = Exact(SBM, GRID, 399, given=32, window=32)
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +28,14 @@ def model() -> WaveNetVAE:
     return load_checkpoint(DATA / "original_sbm_trained.tar")[1]
 
 
-def bound(model: WaveNetVAE, seed: int, per_cell: int = 10, exact: TrueLaw | None = None) -> Bound:
+def bound(model: WaveNetVAE, seed: int, per_cell: int = 10, exact: Exact | None = None) -> Bound:
     return measure(
         model, SBM, GRID, per_cell, np.random.default_rng(seed), torch.Generator().manual_seed(seed), exact
     )
 
 
-@pytest.mark.parametrize("exact", [None, TrueLaw()], ids=["plain", "control variate"])
-def test_the_standard_error_is_the_spread_of_repetitions(model: WaveNetVAE, exact: TrueLaw | None) -> None:
+@pytest.mark.parametrize("exact", [None, EXACT], ids=["plain", "control variate"])
+def test_the_standard_error_is_the_spread_of_repetitions(model: WaveNetVAE, exact: Exact | None) -> None:
     found = [bound(model, seed, exact=exact) for seed in range(8)]
     spread = np.std([one.neg_elbo.value for one in found], ddof=1)
     claimed = np.mean([one.neg_elbo.error for one in found])
@@ -52,7 +44,7 @@ def test_the_standard_error_is_the_spread_of_repetitions(model: WaveNetVAE, exac
 
 
 def test_the_control_variate_sharpens_and_does_not_shift(model: WaveNetVAE) -> None:
-    plain, controlled_ = bound(model, 0, 40), bound(model, 0, 40, TrueLaw())
+    plain, controlled_ = bound(model, 0, 40), bound(model, 0, 40, EXACT)
     assert controlled_.neg_elbo.error < 0.6 * plain.neg_elbo.error
     difference = controlled_.neg_elbo.value - plain.neg_elbo.value
     assert 0 < abs(difference) < 4 * plain.neg_elbo.error
@@ -71,15 +63,15 @@ def test_the_parts_add_up(model: WaveNetVAE) -> None:
 
 
 def test_below_the_entropy_no_model_can_get(model: WaveNetVAE) -> None:
-    found = bound(model, 0, 40, TrueLaw())
-    assert found.neg_elbo.value > TrueLaw.entropy.mean()
+    found = bound(model, 0, 40, EXACT)
+    assert found.neg_elbo.value > EXACT.entropy.mean()
     assert found.excess is not None
-    np.testing.assert_allclose(found.nll_cells - TrueLaw.entropy, found.excess)
+    np.testing.assert_allclose(found.nll_cells - EXACT.entropy, found.excess)
 
 
 def test_one_trajectory_a_cell_has_no_known_error(model: WaveNetVAE) -> None:
     assert np.isnan(bound(model, 0, 1).neg_elbo.error)
-    assert np.isnan(bound(model, 0, 1, TrueLaw()).neg_elbo.error)
+    assert np.isnan(bound(model, 0, 1, EXACT).neg_elbo.error)
 
 
 def test_large_sets_are_judged_in_parts_that_cover_each_cell_alike(model: WaveNetVAE, monkeypatch) -> None:
