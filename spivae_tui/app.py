@@ -12,12 +12,14 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import work
 from textual.app import App
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from spivae_tui import themes
+from spivae.errors import SpivaeError
+from spivae_tui import text, themes
 from spivae_tui.actions import bindings, readable
 from spivae_tui.screens.browse import BrowseScreen
 from spivae_tui.services import Services, WorkerLike
@@ -113,6 +115,19 @@ class SpivaeApp(App[int]):
     def action_next_glyphs(self) -> None:
         shown = self.look.glyphs if self.look is not None else "ascii" if self.ascii_only else "braille"
         self.set_glyphs(GLYPHS[(GLYPHS.index(shown) + 1) % len(GLYPHS)])
+
+    # What is kept of analyses
+
+    @work(thread=True, group="results", exit_on_error=False)
+    def clear_results(self) -> None:
+        """Remove what is kept on disk of all analyses, and say how much that was."""
+        try:
+            removed = self.services.clear_results()
+        except (SpivaeError, OSError) as error:
+            self.notify(str(error), severity="error", title="Results cannot be cleared", markup=False)
+            return
+        words = f"{text.plural(removed.entries, 'result')} removed, {text.size(removed.size)}."
+        self.notify(words, title="Results cache", timeout=3)
 
     # Life
 

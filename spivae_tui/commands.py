@@ -24,7 +24,7 @@ class Command(NamedTuple):
 
 
 class Commands(Provider):
-    """Actions of the screen beneath the palette, then those that work everywhere, then themes and glyphs."""
+    """Actions of the screen beneath the palette, then what works everywhere, then themes and glyphs."""
 
     def _commands(self) -> Iterator[Command]:
         from spivae_tui.app import GLYPHS
@@ -39,6 +39,9 @@ class Commands(Provider):
                         partial(app.run_action, action.name, default_namespace=target),
                         action.help,
                     )
+        yield Command(
+            "Clear the results cache", app.clear_results, "Compute each analysis again when it is next shown."
+        )
         for name, title in themes.TITLES.items():
             yield Command(f"Theme: {title}", partial(setattr, app, "theme", name), f"Use the theme {name}.")
         for glyphs in GLYPHS:

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from spivae.plugins import Plugins
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run
+    from spivae.worker.memory import Memory
+    from spivae.worker.results import Usage
 
 
 class WorkerLike(Protocol):
-    """The worker process, as `spivae.worker.client.Worker` offers it."""
+    """The worker process, as `spivae.worker.remembering.RememberingWorker` offers it."""
 
     def submit(self, op: str, payload: dict[str, Any], on_event: Callable[[Any], None]) -> Any: ...
 
@@ -50,8 +52,23 @@ def _plugins() -> Plugins:
 
 def _worker() -> WorkerLike:
     from spivae.worker.client import Worker
+    from spivae.worker.remembering import RememberingWorker
 
-    return Worker()
+    return RememberingWorker(Worker(), _memory)
+
+
+def _memory() -> Memory:
+    from spivae.worker import results
+    from spivae.worker.memory import Memory
+
+    return Memory(_plugins(), results.of_user())
+
+
+def _clear_results() -> Usage:
+    from spivae.worker import results
+
+    kept = results.of_user()
+    return kept.clear() if kept is not None else results.Usage(0, 0)
 
 
 def _open_run(path: str) -> Run:
@@ -81,6 +98,7 @@ class Services:
     read_header: Callable[[str], Checkpoint] = _read_header
     plugins: Callable[[], Plugins] = _plugins
     worker: Callable[[], WorkerLike] = _worker
+    clear_results: Callable[[], Usage] = _clear_results
     open_run: Callable[[str], Run] = _open_run
     launch: Callable[[Recipe], Run] = _launch
     write_text: Callable[[Path, str], None] = _write_text

@@ -65,6 +65,16 @@ class Memory:
         registered = [*plugins.analyses.values(), *plugins.processes.values()]
         self._sources = Sources(map(type, registered) if results is not None else ())
 
+    def lookup(
+        self,
+        checkpoint: str | Path,
+        analysis: str,
+        options: Mapping[str, object],
+        data: Mapping[str, object],
+    ) -> Answer | None:
+        """What was answered to the question that raw values put. Raises SpivaeError as `ask` and `key` do."""
+        return self.recall(self.key(ask(self._plugins, checkpoint, analysis, options, data)))
+
     def recall(self, key: str) -> Answer | None:
         """What was answered to the question of this key."""
         return self._results.get(key) if self._results is not None and key else None

@@ -220,7 +220,7 @@ class CheckpointScreen(SpivaeScreen):
         if self.checkpoint is None:
             self._load()
         elif (pane := self.analysis_pane) is not None:
-            pane.compute()
+            pane.compute(fresh=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         pane = self.analysis_pane if self.is_mounted else None

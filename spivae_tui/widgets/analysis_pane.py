@@ -112,8 +112,8 @@ class AnalysisPane(Vertical):
         if self._done_for != self._wanted():
             self.compute()
 
-    def compute(self) -> None:
-        """Ask the worker; what ran before for this pane is cancelled."""
+    def compute(self, fresh: bool = False) -> None:
+        """Ask the worker; what ran before for this pane is cancelled. `fresh`: past what is remembered."""
         self.cancel()
         self._serial += 1
         serial = self._serial
@@ -121,12 +121,14 @@ class AnalysisPane(Vertical):
         self.error = ""
         self._progress = ("starting", None)
         # a value of None means "not given", which is every optional option's default
-        payload = {
+        payload: dict[str, Any] = {
             "checkpoint": self.path,
             "analysis": self.analysis.name,
             "options": {name: value for name, value in self.options.items() if value is not None},
             "data": {name: value for name, value in self.data.items() if value is not None},
         }
+        if fresh:
+            payload["fresh"] = True
         try:
             self._job = self.worker.submit("analyze", payload, lambda event: self._said(serial, event))
         except SpivaeError as error:
