@@ -20,6 +20,7 @@ from spivae.api import (
     Line,
     Panel,
     Result,
+    Text,
     axes_of,
     describe,
     edges_of,
@@ -164,11 +165,10 @@ def curves_of(result):
         marks=tuple(squares),
         legend=axes[0].label,
     )
-    means = [HLine(y=float(y), muted=True, dashed=y != 0) for y in (-2, 0, 2)]
-    means += [Line(x=found["t"], y=found["mean"][k] / found["error"][k], **look[k]) for k in order]
-    if "mean_theory" in found:
-        drifts = found["mean_theory"] / found["error"]
-        means += [Line(x=found["t"], y=curve, muted=True, dashed=True) for curve in drifts]
+    if not np.isfinite(found["error"]).any():
+        means = [Text(x=1.0, y=0.0, text="needs two trajectories in a cell")]
+    else:
+        means = deviations(found, look, order)
     yield Panel(
         title=f"Mean x{at}",
         x=Axis(label="t", scale="log"),
@@ -176,6 +176,16 @@ def curves_of(result):
         marks=tuple(means),
         legend=axes[0].label,
     )
+
+
+def deviations(found, look, order):
+    """Mean displacements in units of their standard error, with guides at two of them."""
+    marks = [HLine(y=float(y), muted=True, dashed=y != 0) for y in (-2, 0, 2)]
+    marks += [Line(x=found["t"], y=found["mean"][k] / found["error"][k], **look[k]) for k in order]
+    if "mean_theory" in found:
+        drifts = found["mean_theory"] / found["error"]
+        marks += [Line(x=found["t"], y=curve, muted=True, dashed=True) for curve in drifts]
+    return marks
 
 
 def counts_of(result):

@@ -104,7 +104,8 @@ class Output(Analysis):
         caption = "Time from the first prediction." if result.arrays["t"][0] == 1 else ""
         error = result.scalars["diffusion_error"]
         if error is not None:
-            caption = f"Dashed: theory; D_out is {error:.1%} off (median). {caption}".strip()
+            told = f"{error:.1%}" if error < 10 else f"{error:.2g} times its value"
+            caption = f"Dashed: theory; D_out is {told} off (median). {caption}".strip()
         return Figure(panels=(mean, *panels), title=self.title, caption=caption, columns=3)
 
 

@@ -20,6 +20,7 @@ from spivae.process import Process
 from spivae.subgrid import Subgrid
 
 Array = npt.NDArray[Any]
+MAX_CELLS = 1_000_000  # of a grid, empty ones included
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,16 @@ class Dataset:
         return self.cells_by(*self.names)
 
     def cells_by(self, *names: str) -> CellIndex:
-        """The trajectories in the cells of these parameters alone, whatever the others are."""
+        """The trajectories in the cells of these parameters alone, whatever the others are.
+
+        Raises SpivaeError where the values of the parameters are too many to be those of a grid.
+        """
         found = [np.unique(self.column(name), return_inverse=True) for name in names]
         values = tuple(v for v, _ in found)
         shape = tuple(len(v) for v in values)
+        if math.prod(shape) > MAX_CELLS:
+            told = " x ".join(f"{count:,} of {name}" for count, name in zip(shape, names, strict=True))
+            raise SpivaeError(f"{told}: these trajectories lie on no grid that could be told cell by cell")
         rows = np.empty(shape, dtype=object)
         if not shape:
             return CellIndex(values, rows)

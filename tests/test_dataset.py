@@ -69,6 +69,14 @@ def test_cells_of_some_parameters_hold_the_trajectories_of_all_values_of_the_oth
     assert_array_equal(dataset.cells_by("D", "alpha").counts, dataset.cells.counts.T)
 
 
+def test_parameters_that_lie_on_no_grid_are_refused_before_memory_is_taken() -> None:
+    theta = np.random.default_rng(0).uniform(size=(2000, 2))
+    dataset = Dataset(np.zeros((2000, 1, 1), np.float32), theta, ("alpha", "D"))
+    with pytest.raises(SpivaeError, match=r"2,000 of alpha x 2,000 of D: these trajectories lie on no grid"):
+        _ = dataset.cells
+    assert dataset.cells_by("alpha").counts.sum() == 2000
+
+
 def test_equal_generators_give_equal_data() -> None:
     assert_array_equal(make().displacements, make().displacements)
 

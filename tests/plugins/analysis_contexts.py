@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from spivae.api import Context, Parameter, Predictions, Process
+from spivae.checkpoint import Checkpoint
 from spivae.dataset import Dataset
 
-STEPS, RECEPTIVE_FIELD = 60, 32
+STEPS, RECEPTIVE_FIELD, BETA = 60, 32, 5e-3
 
 
 class OneParameter(Process):
@@ -59,10 +60,11 @@ def theoretical(process, theta, out_std=None, latents=3, steps=STEPS, seed=0):
     return dataset, predictions
 
 
-def context(analysis, process, theta, given=None, **options):
+def context(analysis, process, theta, given=None, beta=BETA, **options):
     """What the analysis would be given; `given` is a pair as `theoretical` makes it."""
     dataset, predictions = given or theoretical(process, theta)
-    return Context(None, process, dataset, predictions, analysis.options(**options))
+    checkpoint = Checkpoint(process=process.name, metrics={} if beta is None else {"beta": beta})
+    return Context(checkpoint, process, dataset, predictions, analysis.options(**options))
 
 
 def arrays_of(figure):
