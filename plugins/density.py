@@ -27,7 +27,6 @@ from spivae.api import (
     edges_of,
     hookimpl,
     option,
-    surviving,
 )
 
 MOST_BINS = 125
@@ -54,8 +53,8 @@ class Density(Analysis):
 
     def compute(self, context):
         """Arrays `counts_Z_K` (x, y) of latent Z and quantity K, between `x_edges_K` and `y_edges_Z_K`."""
-        mu, kl = context.predictions.mu, context.predictions.kl.mean(axis=0, dtype=float)
-        options, dataset, survivors = context.options, context.dataset, surviving(kl)
+        options, dataset, mu = context.options, context.dataset, context.predictions.mu
+        survivors = context.predictions.surviving
         scalars = {"latents": mu.shape[1], "surviving": survivors, "at_least": options.at_least, "shown": []}
         if mu.shape[1] == 0:
             return Result(scalars=scalars)

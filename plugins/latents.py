@@ -29,7 +29,6 @@ from spivae.api import (
     describe,
     hookimpl,
     option,
-    surviving,
 )
 
 GOLDEN = (5**0.5 - 1) / 2
@@ -81,7 +80,7 @@ class Latents(Analysis):
                 else np.array([context.options.latent]),
             },
             scalars={
-                "surviving": surviving(kl),
+                "surviving": context.predictions.surviving,
                 "kl": kl.tolist(),
                 "var_mu": var_mu.tolist(),
                 "mean_logvar": mean_logvar.tolist(),

@@ -28,7 +28,6 @@ from spivae.api import (
     edges_around,
     hookimpl,
     option,
-    surviving,
 )
 
 
@@ -46,7 +45,7 @@ class Surface(Analysis):
 
     def compute(self, context):
         """Array `mu` (Z, values of x, values of y), or (Z, values) for a process with one parameter."""
-        mu, kl = context.predictions.mu, context.predictions.kl.mean(axis=0, dtype=float)
+        mu, survivors = context.predictions.mu, context.predictions.surviving
         if mu.shape[1] == 0:
             return Result(scalars={"surviving": [], "shown": []})
         chosen = two_of(context.process.parameters, context.options.across, context.options.up)
@@ -58,8 +57,8 @@ class Surface(Analysis):
                 **describe(chosen),
             },
             scalars={
-                "surviving": surviving(kl),
-                "shown": shown(context.options.latent, surviving(kl), mu.shape[1]),
+                "surviving": survivors,
+                "shown": shown(context.options.latent, survivors, mu.shape[1]),
                 "parameters": [parameter.name for parameter in chosen],
             },
         )

@@ -46,7 +46,9 @@ class Predictions:
 
     @property
     def surviving(self) -> list[int]:
-        return surviving(self.kl.mean(axis=0))
+        """The latents that survive, judged by the trajectories whose KL divergence is finite."""
+        known = self.kl[np.isfinite(self.kl).all(axis=1)]
+        return surviving(known.mean(axis=0, dtype=float)) if len(known) else []
 
 
 def predict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spivae.api import Context, Parameter, Predictions, Process
+from spivae.api import Context, Heatmap, Parameter, Predictions, Process
 from spivae.checkpoint import Checkpoint
 from spivae.dataset import Dataset
 
@@ -68,9 +68,10 @@ def context(analysis, process, theta, given=None, beta=BETA, **options):
 
 
 def arrays_of(figure):
-    """Every array in a figure's marks."""
+    """Every array in a figure's marks, without the empty bins of maps."""
     for panel in figure.panels:
         for mark in panel.marks:
             for name in mark.__struct_fields__:
-                if isinstance(getattr(mark, name), np.ndarray):
-                    yield getattr(mark, name)
+                array = getattr(mark, name)
+                if isinstance(array, np.ndarray):
+                    yield array[~np.isnan(array)] if isinstance(mark, Heatmap) else array

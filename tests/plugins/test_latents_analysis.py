@@ -104,3 +104,27 @@ def test_parameters_of_any_process_are_drawn():
     theta = Grid.of(process).cells
     result = LATENTS.compute(context(LATENTS, process, theta, theoretical(process, theta)))
     assert [panel.x.label for panel in LATENTS.figure(result).panels[4:]] == ["k", "v", "D", "log(k D)"]
+
+
+def test_mu_can_be_drawn_against_one_quantity_alone():
+    for against, label in (("D", "D"), ("α", "α"), ("2", "log(α D T^(1-α))")):
+        assert [panel.x.label for panel in LATENTS.figure(of_sbm(against=against)[1]).panels[4:]] == [label]
+    with pytest.raises(SpivaeError, match="sbm has no 'k'; choose from alpha, D, 1 for"):
+        of_sbm(against="k")
+
+
+def test_the_axes_of_parameters_are_their_own_or_all_of_one_kind():
+    def scales(**options):
+        return [panel.x.scale for panel in LATENTS.figure(of_sbm(**options)[1]).panels[4:]]
+
+    assert scales() == ["linear", "log", "linear", "linear"]
+    assert scales(axis="log") == ["log", "log", "linear", "linear"]  # combinations are logarithms already
+    assert scales(axis="linear") == ["linear"] * 4
+
+
+def test_a_parameter_of_zero_has_no_log_axis():
+    process = ThreeParameters()
+    theta = Grid.of(process).cells
+    theta[theta[:, 1] == 1, 1] = 0
+    with pytest.raises(SpivaeError, match="option axis: v has values of 0 or less"):
+        LATENTS.compute(context(LATENTS, process, theta, theoretical(process, theta), axis="log"))

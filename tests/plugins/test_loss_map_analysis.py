@@ -78,3 +78,44 @@ def test_one_parameter_is_one_curve_without_a_map():
     assert len(curve.marks) == 1
     assert curve.x.scale == "log"
     assert time.legend == "D"
+
+
+def test_a_few_cells_are_drawn_in_time_from_the_highest_to_the_lowest_over_their_entropy():
+    theta = np.repeat(Grid.of(SBM).cells, 2, axis=0)
+    exact = np.sqrt(SBM.covariance(theta, STEPS)[:, RECEPTIVE_FIELD:])
+    given = theoretical(SBM, theta, exact)
+    result = LOSS.compute(context(LOSS, SBM, theta, given))
+    assert result.arrays["t"].tolist() == list(range(RECEPTIVE_FIELD + 1, STEPS + 1))
+    assert result.arrays["nll_in_time"].shape == (4, STEPS - RECEPTIVE_FIELD)
+    means = result.arrays["nll_in_time"].mean(axis=1)
+    assert (np.diff(means) < 0).all()
+    np.testing.assert_allclose(means[[0, -1]], [result.arrays["nll"].max(), result.arrays["nll"].min()])
+    found = (result.arrays[name] for name in ("cells", "nll_in_time", "entropy_in_time"))
+    for cell, curve, bound in zip(*found, strict=True):
+        rows = (theta == cell).all(axis=1)
+        np.testing.assert_allclose(curve, given[1].nll[rows].mean(axis=0))
+        variance = SBM.covariance(cell[None], STEPS)[0, RECEPTIVE_FIELD:]
+        np.testing.assert_allclose(bound, np.log(2 * np.pi * np.e * variance) / 2)
+    panel = LOSS.figure(result).panels[2]
+    lines = [mark for mark in panel.marks if not mark.dashed]
+    assert [line.label for line in lines] == [f"{alpha:.3g}, {d:.3g}" for alpha, d in result.arrays["cells"]]
+    assert panel.legend == "α, D"
+    assert len([mark for mark in panel.marks if mark.dashed and mark.muted]) == 4
+
+
+def test_a_process_without_independent_steps_has_no_entropy_in_time():
+    process = ThreeParameters()
+    _, result = of(process, shuffled(process, 50))
+    assert "entropy_in_time" not in result.arrays
+    assert result.arrays["cells"].shape == (4, 2)
+
+
+def test_the_map_does_not_depend_on_the_latents():
+    theta = np.repeat(Grid.of(SBM).cells, 1, axis=0)
+    with_latents, without = (
+        LOSS.compute(context(LOSS, SBM, theta, theoretical(SBM, theta, latents=latents)))
+        for latents in (3, 0)
+    )
+    assert with_latents.arrays["nll"].shape == without.arrays["nll"].shape == (21, 10)
+    assert without.scalars["kl"] == 0
+    assert without.scalars["neg_elbo"] == without.scalars["nll"]

@@ -109,3 +109,18 @@ def test_each_panel_has_a_shaded_curve_and_a_dashed_theory_for_each_alpha_and_th
         (line.shade for line in lines if not line.dashed), reverse=True
     )
     assert [mark.y for mark in figure.panels[1].marks if isinstance(mark, HLine)] == [1e-5]
+
+
+def test_there_is_a_panel_for_each_value_of_the_last_parameter():
+    figure = OUTPUT.figure(from_theory(SBM, cells(SBM)))
+    assert len(figure.panels) == 1 + 10
+    assert figure.panels[0].title == "Mean of the output at D = 0.01"
+
+
+def test_an_empty_cell_is_a_gap_in_its_curve_and_theory_and_no_error():
+    theta = cells(SBM, alpha=3, D=2)
+    result = from_theory(SBM, theta[(theta != [1.0, 1e-5]).any(axis=1)])
+    assert np.isnan(result.arrays["D_out"][1, 0]).all()
+    assert np.isnan(result.arrays["theory"][1, 0]).all()
+    assert np.isfinite(result.arrays["D_out"]).sum() == 5 * len(TIMES)
+    assert result.scalars["diffusion_error"] < 1e-10
