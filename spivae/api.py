@@ -35,6 +35,7 @@ from spivae.figure.spec import (
 from spivae.hookspecs import hookimpl
 from spivae.limits import (
     Limits,
+    Posterior,
     conditional_log_likelihood,
     cramer_rao,
     entropies,
@@ -44,6 +45,7 @@ from spivae.limits import (
     log_likelihood,
     optimal_kl,
     optimal_nll,
+    posterior,
 )
 from spivae.model.latents import NO_LATENTS, SURVIVING_KL, check_latent, surviving
 from spivae.prediction import Predictions
@@ -70,6 +72,7 @@ __all__ = [
     "Panel",
     "Parameter",
     "Points",
+    "Posterior",
     "Predictions",
     "Process",
     "Result",
@@ -95,6 +98,7 @@ __all__ = [
     "nearest",
     "optimal_kl",
     "optimal_nll",
+    "posterior",
     "option",
     "surviving",
 ]

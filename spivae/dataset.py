@@ -56,6 +56,14 @@ class Grid:
         axes = np.meshgrid(*self.values.values(), indexing="ij")
         return np.stack([axis.ravel() for axis in axes], axis=-1)
 
+    def ordered(self, process: Process) -> Grid:
+        """The same grid in the process's order of parameters. Raises SpivaeError where it is another's."""
+        if set(self.names) != set(process.names):
+            raise SpivaeError(
+                f"grid has {', '.join(self.names)}, but process {process.name} has {', '.join(process.names)}"
+            )
+        return Grid({name: self.values[name] for name in process.names})
+
 
 @dataclass(frozen=True)
 class CellIndex:
@@ -154,12 +162,7 @@ def simulate_grid(
     """`per_cell` trajectories in each cell of a grid, cell by cell."""
     if per_cell < 1:
         raise SpivaeError(f"trajectories per cell: needs at least 1, not {per_cell}")
-    if set(grid.names) != set(process.names):
-        raise SpivaeError(
-            f"grid has {', '.join(grid.names)}, but process {process.name} has {', '.join(process.names)}"
-        )
-    ordered = Grid({name: grid.values[name] for name in process.names})
-    return simulate(process, np.repeat(ordered.cells, per_cell, axis=0), steps, rng)
+    return simulate(process, np.repeat(grid.ordered(process).cells, per_cell, axis=0), steps, rng)
 
 
 def split(n: int, validation: float, seed: int) -> tuple[Array, Array]:

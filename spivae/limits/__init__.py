@@ -9,9 +9,11 @@ from spivae.limits.fisher import cramer_rao, fisher_information
 from spivae.limits.gaussian import conditional_log_likelihood, log_likelihood
 from spivae.limits.information import Limits, entropies, limits, optimal_kl, optimal_nll
 from spivae.limits.moments import has_limits
+from spivae.limits.posterior import Posterior, posterior
 
 __all__ = [
     "Limits",
+    "Posterior",
     "conditional_log_likelihood",
     "cramer_rao",
     "entropies",
@@ -21,4 +23,5 @@ __all__ = [
     "log_likelihood",
     "optimal_kl",
     "optimal_nll",
+    "posterior",
 ]

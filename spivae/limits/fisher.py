@@ -52,7 +52,11 @@ def cramer_rao(process: Process, theta: Array, steps: int) -> Array:
 
     Each parameter is on its own scale: ln where that is log. Infinite where trajectories do not tell it.
     """
-    information = fisher_information(process, theta, steps)
+    return least_deviations(fisher_information(process, theta, steps))
+
+
+def least_deviations(information: Array) -> Array:
+    """The standard deviations (n, p) that Fisher information (n, p, p) allows; infinite where it has none."""
     spread, axes = np.linalg.eigh(information)
     told = spread > 1e-9 * spread.max(axis=1, keepdims=True, initial=0)
     variance = np.where(told, 1 / np.where(told, spread, 1), 0)

@@ -47,6 +47,7 @@ class Limits:
     information_se: float
     information_first: float
     information_first_se: float
+    floor_se: float
 
     @property
     def predicted(self) -> int:
@@ -62,6 +63,11 @@ class Limits:
     def bound(self) -> float:
         """-ELBO per step of a model that sees `window` steps and pays for all it knows: H + I / (L - R)."""
         return self.entropy + self.information / self.predicted
+
+    @property
+    def bound_se(self) -> float:
+        """The standard error of `bound`."""
+        return self.information_se / self.predicted
 
 
 def limits(
@@ -81,15 +87,14 @@ def limits(
     receptive field leaves no steps.
     """
     require_limits(process)
-    cells = _cells(process, grid)
+    cells = grid.ordered(process).cells
     checked_first(receptive_field, steps)
     window = receptive_field if window is None else window
     per_cell = max(2, math.ceil(n / len(cells)))
     x = simulate(process, np.repeat(cells, per_cell, axis=0), steps, rng).displacements[:, 0]
-    whole, whole_se = _balanced(information(process, x, cells), per_cell)
-    first, first_se = 0.0, 0.0
+    whole, first = information(process, x, cells), np.zeros(len(x))
     if receptive_field:
-        first, first_se = _balanced(information(process, x[:, :receptive_field], cells), per_cell)
+        first = information(process, x[:, :receptive_field], cells)
     return Limits(
         process=process.name,
         steps=steps,
@@ -99,10 +104,11 @@ def limits(
         n=len(x),
         entropy=float(entropies(process, cells, steps, receptive_field, window).mean()),
         entropy_all_past=float(entropies(process, cells, steps, receptive_field).mean()),
-        information=whole,
-        information_se=whole_se,
-        information_first=first,
-        information_first_se=first_se,
+        information=float(whole.mean()),
+        information_se=_standard_error(whole, per_cell),
+        information_first=float(first.mean()),
+        information_first_se=_standard_error(first, per_cell),
+        floor_se=_standard_error(whole - first, per_cell) / (steps - receptive_field),
     )
 
 
@@ -157,19 +163,10 @@ def optimal_kl(limits: Limits, d: float, weight: float) -> float:
     return limits.information - d / 2 * math.log(weight)
 
 
-def _cells(process: Process, grid: Grid) -> Array:
-    """The cells (m, p) of a grid in the process's order of parameters."""
-    if set(grid.names) != set(process.names):
-        raise SpivaeError(
-            f"grid has {', '.join(grid.names)}, but process {process.name} has {', '.join(process.names)}"
-        )
-    return Grid({name: grid.values[name] for name in process.names}).cells
-
-
-def _balanced(values: Array, per_cell: int) -> tuple[float, float]:
-    """Mean of values (cells * per_cell,), cell by cell, and its standard error."""
+def _standard_error(values: Array, per_cell: int) -> float:
+    """That of the mean of values (cells * per_cell,), cell by cell."""
     within = values.reshape(-1, per_cell).var(axis=1, ddof=1)
-    return float(values.mean()), float(np.sqrt(within.mean() / len(values)))
+    return float(np.sqrt(within.mean() / len(values)))
 
 
 def _log_sd(process: Process, theta: Array, covariance: Array, window: int | None) -> Array:

@@ -142,7 +142,7 @@ def _divide(root: Array, columns: Array) -> Array:
     if root.ndim == 1:
         return columns / root[:, None]
     if len(root) <= 64:
-        return np.asarray(np.linalg.solve(root, columns))
+        return np.asarray(np.linalg.inv(root) @ columns)
     half = len(root) // 2
     top = _divide(root[:half, :half], columns[:half])
     bottom = _divide(root[half:, half:], columns[half:] - root[half:, :half] @ top)

@@ -19,23 +19,27 @@ class Shapes:
     """Rows of parameters (n, p) as few shapes and a scale.
 
     Row i has exp(log_scale[i]) times the covariance of `rows[index[i]]`, and the root of that times its mean.
+    The scale is the parameter in `column`, over exp(log_unit); where there is none, all log scales are 0.
     """
 
     rows: Array
     index: Array
     log_scale: Array
+    column: int | None = None
+    log_unit: float = 0.0
 
 
 def shapes_of(process: Process, theta: Array, steps: int) -> Shapes:
     """The distinct shapes of rows of parameters (n, p)."""
     column = amplitude(process, steps)
-    theta, log_scale = theta.copy(), np.zeros(len(theta))
+    theta, log_scale, log_unit = theta.copy(), np.zeros(len(theta)), 0.0
     if column is not None:
         unit = process.parameters[column].low
-        log_scale = np.log(theta[:, column] / unit)
+        log_unit = float(np.log(unit))
+        log_scale = np.log(theta[:, column]) - log_unit
         theta[:, column] = unit
     rows, index = np.unique(theta, axis=0, return_inverse=True)
-    return Shapes(rows, index.ravel(), log_scale)
+    return Shapes(rows, index.ravel(), log_scale, column, log_unit)
 
 
 def amplitude(process: Process, steps: int) -> int | None:
