@@ -67,7 +67,7 @@ def evaluate(checkpoint: Path, process: str | None, n: int, seed: int, as_json: 
     from spivae.checkpoint.load import load_checkpoint
     from spivae.dataset import Grid
     from spivae.evaluation import evaluate as evaluated
-    from spivae.worker.trajectories import training_grid
+    from spivae.grids import training_grid
 
     same = judged.name == header.process
     grid = training_grid(judged, header.ds_args) if same else Grid.of(judged)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spivae.analysis import DataOptions
-from spivae.dataset import Dataset, Grid, load_npz, simulate
+from spivae.dataset import Dataset, load_npz, simulate
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.grids import chosen_grid
 from spivae.model.arguments import ModelArgs
-from spivae.process import Parameter, Process
+from spivae.process import Process
 from spivae.subgrid import Subgrid
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ Step = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """Trajectories that are known to fit the model and the memory, not yet made."""
+    """Trajectories that are known to fit the model and the memory, not yet made.
+
+    `cells` (k, p) are the parameters to simulate; none for trajectories of a file.
+    """
 
     process: Process
     args: ModelArgs
@@ -49,11 +53,10 @@ def plan(checkpoint: Checkpoint, process: Process, data: DataOptions) -> Plan:
     """What `data` asks for, checked before anything heavy is done. Raises SpivaeError for too much of it."""
     args = ModelArgs.from_mapping(checkpoint.model_args)
     steps = model_steps(args, checkpoint.ds_args)
-    grid = wide_grid(process) if data.grid == "test" else training_grid(process, checkpoint.ds_args)
     subset = Subgrid.parse(data.subset or "", process.names)
-    cells = grid.cells
+    cells = np.empty((0, len(process.names)))
     if data.file is None:
-        cells = cells[subset.keeps(process.names, cells)]
+        cells = chosen_grid(process, checkpoint.ds_args, data.grid, subset).cells
         _check_size(len(cells) * data.per_cell, steps)
     else:
         _check_file(data.file)
@@ -66,33 +69,6 @@ def model_steps(args: ModelArgs, ds_args: dict[str, Any]) -> int:
         return args.o_dim
     trained_on = ds_args.get("T")
     return int(trained_on) - 1 if trained_on else args.o_dim
-
-
-def training_grid(process: Process, ds_args: dict[str, Any]) -> Grid:
-    """The grid a checkpoint was trained on, or where it does not say, the process's own."""
-    recorded = {name: ds_args.get(name) for name in process.names}
-    if any(values is None for values in recorded.values()):
-        return Grid.of(process)
-    return Grid({name: np.asarray(values, dtype=float) for name, values in recorded.items()})
-
-
-def wide_grid(process: Process) -> Grid:
-    """A grid that reaches a tenth of the range beyond the training range; for alpha and D the seed's own."""
-    if process.names == ("alpha", "D"):
-        return Grid({"alpha": np.linspace(0.04, 1.96, 49), "D": np.geomspace(1e-6, 1e-1, 16)[2:-2]})
-    return Grid({parameter.name: _widened(parameter) for parameter in process.parameters})
-
-
-def _widened(parameter: Parameter) -> np.ndarray[Any, Any]:
-    if parameter.scale == "log":
-        low, high = np.log10(parameter.low), np.log10(parameter.high)
-        margin = (high - low) / 10
-        return np.logspace(low - margin, high + margin, parameter.points)
-    margin = (parameter.high - parameter.low) / 10
-    low = parameter.low - margin
-    if parameter.low >= 0:
-        low = max(low, parameter.low / 2)  # what is never negative stays so
-    return np.linspace(low, parameter.high + margin, parameter.points)
 
 
 def _simulate(process: Process, theta: np.ndarray[Any, Any], steps: int, seed: int, step: Step) -> Dataset:

@@ -8,6 +8,7 @@ from spivae.api import Parameter, Process
 from spivae.checkpoint import Checkpoint
 from spivae.dataset import Grid, save_npz, simulate_grid
 from spivae.errors import SpivaeError
+from spivae.grids import wide_grid
 from spivae.worker import trajectories
 from spivae_plugins.sbm import ScaledBrownianMotion
 
@@ -47,14 +48,14 @@ def test_without_a_record_it_is_that_of_the_process():
 
 
 def test_the_test_grid_of_alpha_and_d_is_the_seeds():
-    grid = trajectories.wide_grid(SBM)
+    grid = wide_grid(SBM)
     assert grid.shape == (49, 12)
     np.testing.assert_allclose(grid.values["alpha"][[0, -1]], [0.04, 1.96])
     np.testing.assert_allclose(grid.values["D"][[0, -1]], [10 ** (-16 / 3), 10 ** (-5 / 3)])
 
 
 def test_the_test_grid_of_any_process_reaches_a_tenth_beyond_its_range_but_never_below_zero():
-    grid = trajectories.wide_grid(Trap())
+    grid = wide_grid(Trap())
     np.testing.assert_allclose(grid.values["k"][[0, -1]], [0.0, 1.1])
     np.testing.assert_allclose(grid.values["tau"][[0, -1]], [10**-0.2, 10**2.2])
 
