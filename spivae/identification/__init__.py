@@ -2,7 +2,8 @@
 
 Candidates are the parameters (the logarithm where the scale is one; value and logarithm where a linear one
 is positive) and the process's own `combinations`. A fit is linear in up to three of them: of a latent that
-follows its expression monotonely but bends, the R^2 is smaller and the rank correlation still near one.
+follows its expression monotonely but bends, the R^2 is smaller and the rank correlation still near one. Where
+no such sum explains a latent, a polynomial in a single one of them may: then it folds back.
 """
 
 from __future__ import annotations
@@ -15,34 +16,35 @@ import numpy as np
 
 from spivae.errors import SpivaeError
 from spivae.identification.features import Feature, distinct, features_of, taken_apart
-from spivae.identification.fitting import CellMeans, Choice, cell_means, choose
-from spivae.identification.wording import aging, time_of, wording
+from spivae.identification.fitting import CellMeans, Fit, cell_means, choose, choose_curve
+from spivae.identification.wording import Time, Wording, aging, time_of, wording
 from spivae.process import Array, Process
 
 __all__ = ["Identified", "identify"]
 
-# an expression that leaves more than this part of what it could explain is none
-_LEAST = 0.5
+# an expression that explains less of what it could explain is none; a curve could follow more by chance
+_LEAST, _LEAST_BENT = 0.5, 0.8
 
 
 @dataclass(frozen=True)
 class Identified:
     """The expression e that a latent encodes, or an empty one and the reason.
 
-    In every cell the mean of mu is about intercept + slope * e, which is constant + the sum of `terms`
-    {feature: coefficient}. `r2` and the rank correlation `spearman` (of mu with e) are those of the cell
-    means; `r2_trajectory` is that of single trajectories with z drawn from q(z|x), at most about `ceiling` =
-    1 - exp(-2 KL). An expression of ln D and α refers to a time: `t_star` as in ln(α D t*^(α-1)), below 1
-    where the exponent has the other sign; it is the best one, also where `expression` says T because T is as
-    good. What is not known is NaN or None.
+    The values of e are `offset` + the sum of `terms` {feature: coefficient}, and a cell's mean of mu is about
+    curve[0] + curve[1] e, with higher powers where the latent is `folded`. `r2` is that of the cell means on
+    this curve, and `spearman` the rank correlation of the means with e; `r2_trajectory` is that of single
+    trajectories with z drawn from q(z|x), at most about `ceiling` = 1 - exp(-2 KL).
+
+    An expression of ln D and α refers to a time: `t_star` as in ln(α D t*^(α-1)), below 1 where the exponent
+    has the other sign. It is the best one, also where `expression` says T because T is as good. What is not
+    known is NaN or None.
     """
 
     latent: int
     expression: str = ""
     terms: Mapping[str, float] = field(default_factory=dict)
-    constant: float = math.nan
-    slope: float = math.nan
-    intercept: float = math.nan
+    offset: float = 0.0
+    curve: tuple[float, ...] = ()
     r2: float = math.nan
     r2_trajectory: float = math.nan
     ceiling: float = math.nan
@@ -51,14 +53,21 @@ class Identified:
     t_star_sd: float | None = None
     reason: str = ""
 
+    @property
+    def folded(self) -> bool:
+        """Whether a line does not do."""
+        return len(self.curve) > 2
+
     def values(self, process: Process, theta: Array, length: int) -> Array:
         """The expression (n,) at theta (n, p). Raises SpivaeError where there is none."""
         if not self.expression:
             raise SpivaeError(f"latent {self.latent}: {self.reason}")
-        theta = np.asarray(theta, dtype=float)
-        features = {feature.name: feature.values for feature in features_of(process, theta, length)}
-        total = sum((c * features[name] for name, c in self.terms.items()), np.zeros(len(theta)))
-        return np.asarray((self.constant + total - self.intercept) / self.slope)
+        features = features_of(process, np.asarray(theta, dtype=float), length)
+        return _values(self.terms, self.offset, {feature.name: feature for feature in features})
+
+    def expected(self, values: Array) -> Array:
+        """The mean of mu (n,) where the expression has these values."""
+        return np.asarray(np.polynomial.polynomial.polyval(values, np.array(self.curve)))
 
 
 def identify(
@@ -106,28 +115,43 @@ def _identify(
     choice = choose(candidates, cells)
     if choice is None:
         return replace(blank, reason=f"needs more than {len(cells.mean)} cells of parameters")
-    told = _told(blank, process, choice, {f.name: f for f in features}, cells, length)
-    spread = float(np.var(mu) + np.mean(np.exp(logvar)))  # of z
-    explained = float(np.var(mu) - np.mean((mu - choice.fit.values[cell]) ** 2))
-    told = replace(told, r2_trajectory=explained / spread)
-    possible = 1.0 if math.isnan(cells.noise) else 1 - cells.noise / cells.variance
-    if told.r2 >= _LEAST * possible and not choice.chance:
-        return told
-    best = f"the best, {told.expression}, has R² {told.r2:.2f}"
-    why = "chance explains as much" if told.r2 >= _LEAST else "no expression explains half of it"
-    return replace(blank, r2=told.r2, r2_trajectory=told.r2_trajectory, reason=f"{why}: {best}")
+
+    def told(found: Fit, expression: Fit, degree: int) -> Identified:
+        explained = float(np.var(mu) - np.mean((mu - found.values[cell]) ** 2))
+        spread = float(np.var(mu) + np.mean(np.exp(logvar)))  # of z
+        named = {feature.name: feature for feature in features}
+        words, time = _worded(process, expression, named, cells, choice.v, length)
+        values = _values(words.terms, words.offset, named)
+        curve = np.polynomial.Polynomial.fit(values, found.values, degree).convert().coef
+        return replace(
+            blank,
+            expression=words.text,
+            terms=words.terms,
+            offset=words.offset,
+            curve=tuple(map(float, curve)),
+            r2=1 - found.left / cells.variance,
+            r2_trajectory=explained / spread,
+            spearman=_rank_correlation(cells.mean, values),
+            t_star=None if time is None or degree > 1 else math.exp(time.log),
+            t_star_sd=None if time is None or degree > 1 else math.exp(time.log) * time.log_sd,
+        )
+
+    line = told(choice.fit, choice.fit, 1)
+    possible = 1.0 if math.isnan(cells.noise) else max(1 - cells.noise / cells.variance, 0.0)
+    if line.r2 >= _LEAST * possible and not choice.chance:
+        return line
+    bent = choose_curve(candidates, cells)
+    if bent is not None and 1 - bent.left / cells.variance >= _LEAST_BENT * possible:
+        return told(bent, Fit(bent.features[:1], 0.0, np.ones(1), 0.0), len(bent.features))
+    best = f"the best, {line.expression}, has R² {line.r2:.2f}"
+    why = "chance explains as much" if line.r2 >= _LEAST else "no expression explains half of it"
+    return replace(blank, r2=line.r2, r2_trajectory=line.r2_trajectory, reason=f"{why}: {best}")
 
 
-def _told(
-    blank: Identified,
-    process: Process,
-    choice: Choice,
-    features: Mapping[str, Feature],
-    cells: CellMeans,
-    length: int,
-) -> Identified:
-    """A fit in words. Combinations of an exponent and a D are taken apart, so as to have their time."""
-    found = choice.fit
+def _worded(
+    process: Process, found: Fit, features: Mapping[str, Feature], cells: CellMeans, v: float, length: int
+) -> tuple[Wording, Time | None]:
+    """A fit in words, and its time; for that, combinations of an exponent and a D are taken apart."""
     own = set(aging(process) or ()) & features.keys()
     terms: dict[str, float] = {}
     for feature, coefficient in zip(found.features, found.coefficients, strict=True):
@@ -136,24 +160,13 @@ def _told(
             parts = {feature.name: 1.0}
         for name, value in parts.items():
             terms[name] = terms.get(name, 0.0) + float(coefficient) * value
-    total = sum((c * features[name].values for name, c in terms.items()), np.zeros(len(cells.mean)))
-    time = time_of(process, terms, features, cells, choice.v)
+    time = time_of(process, terms, features, cells, v)
     largest = max(terms, key=lambda name: abs(terms[name]) * float(np.std(features[name].values)))
-    words = wording(process, terms, largest, time, length)
-    constant = float(cells.share @ (found.values - total))
-    intercept = constant - words.slope * words.offset
-    return replace(
-        blank,
-        expression=words.text,
-        terms=terms,
-        constant=constant,
-        slope=words.slope,
-        intercept=intercept,
-        r2=1 - found.left / cells.variance,
-        spearman=_rank_correlation(cells.mean, (found.values - intercept) / words.slope),
-        t_star=None if time is None else math.exp(time.log),
-        t_star_sd=None if time is None else math.exp(time.log) * time.log_sd,
-    )
+    return wording(process, terms, largest, time, length), time
+
+
+def _values(terms: Mapping[str, float], offset: float, features: Mapping[str, Feature]) -> Array:
+    return np.asarray(offset + np.sum([c * features[name].values for name, c in terms.items()], axis=0))
 
 
 def _rank_correlation(x: Array, y: Array) -> float:

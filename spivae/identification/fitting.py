@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from spivae.process import Array
 # grid, like a quadratic and a cubic in two parameters: it holds about this many independent values, however
 # many cells there are. Counted as independent cells, it would ask for every term on every large grid.
 _SMOOTH = 8
+_BENDS = 4
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,31 @@ def choose(features: Sequence[Feature], cells: CellMeans) -> Choice | None:
     # of those that are the same but for rounding the first: parameters rather than combinations
     best = next(found for found in fits if cost(found) <= least_cost + 1e-6 * abs(least_cost))
     return Choice(best, v, cost(best) >= cells.variance / v)
+
+
+def choose_curve(features: Sequence[Feature], cells: CellMeans) -> Fit | None:
+    """The best polynomial of degree `_BENDS` in one feature, for a latent that folds back.
+
+    The features of the fit are the powers of the feature, moved and scaled; each bears its name. None where
+    there are too few cells, or chance does as well by the criterion of `choose`.
+    """
+    m = len(cells.mean)
+    if m < 5 * _BENDS:
+        return None
+    fits: list[Fit] = []
+    for feature in features:
+        unit = feature.values - cells.share @ feature.values
+        unit /= np.abs(unit).max()
+        found = fit([replace(feature, values=unit**k) for k in range(1, _BENDS + 1)], cells)
+        if found is not None:
+            fits.append(found)
+    if not fits:
+        return None
+    best = min(fits, key=lambda found: found.left)
+    noise = best.left * m / (m - _BENDS - 1) if math.isnan(cells.noise) else cells.noise
+    worth = (cells.variance - best.left) * m
+    needed = (_BENDS * math.log(m) + 2 * math.log(len(features))) * noise
+    return best if worth > needed else None
 
 
 def covariance(columns: Array, cells: CellMeans, v: float) -> tuple[Array, Array] | None:

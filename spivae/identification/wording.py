@@ -17,11 +17,11 @@ _SAME = 1e-6
 
 @dataclass(frozen=True)
 class Wording:
-    """An expression as it reads; its values are the sum of the terms over `slope`, plus `offset`."""
+    """An expression as it reads, and its values: `offset` + the sum of `terms` {feature: coefficient}."""
 
     text: str
-    slope: float
-    offset: float
+    terms: Mapping[str, float]
+    offset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,19 @@ def wording(
     """How terms read, in units of the one of ln D where an aging process has it, else of the `largest`."""
     names = aging(process)
     leading = names[0] if names is not None and terms.get(names[0]) else largest
-    slope = terms[leading]
-    parts = {name: value / slope for name, value in terms.items()}
+    parts = {name: value / terms[leading] for name, value in terms.items()}
     if names is not None and set(parts) <= set(names) and parts.get(names[0]) and parts.get(names[2]):
         log_d, log_alpha, alpha = names
         d, b, log_t = log_d.removeprefix("ln "), parts.get(log_alpha, 0.0), parts[alpha]
         if _is(b, 1.0):
             return Wording(
-                f"ln({alpha} {d} {_power(log_t, time, f'{alpha}-1', f'1-{alpha}', length)}", slope, -log_t
+                f"ln({alpha} {d} {_power(log_t, time, f'{alpha}-1', f'1-{alpha}', length)}", parts, -log_t
             )
         if log_alpha not in parts:
-            return Wording(f"ln({d} {_power(log_t, time, alpha, f'-{alpha}', length)}", slope, 0.0)
+            return Wording(f"ln({d} {_power(log_t, time, alpha, f'-{alpha}', length)}", parts)
     first, *others = sorted(parts, key=lambda name: (name != leading, not name.startswith("ln ")))
     text = first + "".join(f" {'-' if parts[n] < 0 else '+'} {_times(abs(parts[n]))}{n}" for n in others)
-    return Wording(text, slope, 0.0)
+    return Wording(text, parts)
 
 
 def _power(log_t: float, time: Time | None, up: str, down: str, length: int) -> str:
