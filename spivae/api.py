@@ -98,7 +98,7 @@ __all__ = [
     "nearest",
     "optimal_kl",
     "optimal_nll",
-    "posterior",
     "option",
+    "posterior",
     "surviving",
 ]
