@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spivae.figure.paper import LOOK
+from spivae.figure.mathtext import mathtext
+from spivae.figure.paper import COLUMN_GAP, LEADING, LOOK, SAMPLE, SAMPLE_GAP, SMALL
 from spivae.figure.paper_panel import Layer, Prepared
+from spivae.figure.paper_text import width_of
 from spivae.figure.spec import Heatmap, HLine, Line, Points, Text, VLine
 from spivae.figure.strokes import Style
 
@@ -17,6 +19,7 @@ Grid = npt.NDArray[np.bool_]
 Spot = tuple[float, float]  # the lower left corner of a legend, in fractions of the axes
 
 _FINE = 120  # cells along each side of the axes in which ink is looked for
+_NEAR = 8  # of these cells, how far a legend may be from its corner
 _MOST_SHADES = 12  # of a longer ordered family, so many are named
 
 
@@ -79,6 +82,17 @@ def _thinned(layers: list[Layer]) -> Iterable[Layer]:
     return [layer for index, layer in enumerate(layers) if index in kept or not layer.style.shaded]
 
 
+def size_of(legend: Legend, columns: int) -> tuple[float, float]:
+    """Width and height of a legend in mm, its entries in so many columns."""
+    em = SMALL * 25.4 / 72
+    labels = [mathtext(entry.label) for entry in legend.entries]
+    parts = [part.tolist() for part in np.array_split(np.array(labels, dtype=object), columns)]
+    widths = [max((width_of(label, SMALL) for label in part), default=0.0) for part in parts]
+    width = sum(widths) + em * (columns * (SAMPLE + SAMPLE_GAP) + (columns - 1) * COLUMN_GAP)
+    title = mathtext(legend.title)
+    return max(width, width_of(title, SMALL)), LEADING[1] * (len(parts[0]) + bool(title))
+
+
 def ink(panel: Prepared) -> Grid:
     """Where a panel has ink: booleans (rows from below, columns)."""
     grid = np.zeros((_FINE, _FINE), dtype=bool)
@@ -107,7 +121,7 @@ def _dense(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def free_spot(taken: Grid, width: float, height: float, margin: Spot) -> Spot | None:
-    """Where a legend of this size covers no ink, as near to a corner as can be; None where it cannot be.
+    """Where a legend of this size covers no ink in a corner, or not far from it; None where it would.
 
     All in fractions of the axes; `margin` is kept clear around it.
     """
@@ -117,12 +131,12 @@ def free_spot(taken: Grid, width: float, height: float, margin: Spot) -> Spot | 
     total = np.zeros((_FINE + 1, _FINE + 1), dtype=int)
     total[1:, 1:] = taken.cumsum(0).cumsum(1)
     inside = total[high:, wide:] - total[:-high, wide:] - total[high:, :-wide] + total[:-high, :-wide]
-    rows, columns = np.nonzero(inside == 0)
-    if not rows.size:
-        return None
-    # from the upper right corner over the upper left and lower right to the lower left, then ever farther
-    top, right = _FINE - high, _FINE - wide
-    corners = ((top, right, 0.0), (top, 0, 1.0), (0, right, 2.0), (0, 0, 3.0))
-    cost = np.min([np.hypot(rows - row, columns - column) + extra for row, column, extra in corners], axis=0)
-    best = int(np.argmin(cost))
-    return columns[best] / _FINE + margin[0], rows[best] / _FINE + margin[1]
+    # the upper right corner, the upper left and lower right, the lower left; farther in, it looks like data
+    rows, columns = np.ogrid[: inside.shape[0], : inside.shape[1]]
+    for top, right in ((True, True), (True, False), (False, True), (False, False)):
+        away = np.hypot(rows - top * (inside.shape[0] - 1), columns - right * (inside.shape[1] - 1))
+        away[inside > 0] = np.inf
+        row, column = np.unravel_index(np.argmin(away), away.shape)
+        if away[row, column] <= _NEAR:
+            return float(column / _FINE + margin[0]), float(row / _FINE + margin[1])
+    return None

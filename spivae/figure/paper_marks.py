@@ -67,7 +67,7 @@ def _draw_line(axes: Axes, layer: Layer, over: float) -> None:
             np.concatenate([part for x, _ in layer.stroke.pieces for part in (x, gap)]),
             np.concatenate([part for _, y in layer.stroke.pieces for part in (y, gap)]),
             **style,
-            drawstyle="default",
+            clip_on=False,  # strokes end at the axes; half of a line that runs along one would be lost
             marker=SHAPES[layer.style.marker] if marked else "",
             markersize=2.6,
             markeredgewidth=0,

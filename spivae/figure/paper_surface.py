@@ -5,50 +5,53 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from spivae.figure import heatmap as heat
 from spivae.figure.mathtext import mathtext
-from spivae.figure.paper import POINT, SMALL, wrapped
+from spivae.figure.paper import SMALL, THIN
 from spivae.figure.paper_panel import Prepared, cells
-from spivae.figure.paper_ticks import axis_label, places, ticks
+from spivae.figure.paper_ticks import axis_lines, places, ticks
 
-_ELEVATION, _AZIMUTH = 28, -125  # degrees: the far corner is that of the largest parameters
-_PANE = (1.0, 1.0, 1.0, 0.0)
+_ELEVATION = 32.0  # degrees
+_LOW_CORNER, _HIGH_CORNER = -125.0, 55.0  # azimuths, from above the corner of low or of high parameters
+_ASPECT, _ZOOM = (1.0, 1.0, 0.8), 1.0
+_GRID = "#D5D5D5"
 
 
 def draw_surface(axes: Any, panel: Prepared, width: float, height: float) -> None:
-    """The first heatmap of a panel over its two axes, as high as its values, all on scales from 0 to 1."""
+    """The first heatmap of a panel over its two axes, as high as its values, all on scales from 0 to 1.
+
+    It is looked at from the corner towards which it slopes down, so that it is not seen edge-on.
+    """
     heatmap = panel.surface
     assert heatmap is not None
-    across, along, colors = cells(heatmap, panel.x, panel.y)
+    across, along, values = cells(heatmap, panel.x, panel.y)
     x, y = np.meshgrid((across[1:] + across[:-1]) / 2, (along[1:] + along[:-1]) / 2)
     axes.plot_surface(
-        x,
-        y,
-        colors,
-        cmap="viridis",
-        vmin=0,
-        vmax=1,
-        rcount=200,
-        ccount=200,
-        linewidth=0.1,
-        edgecolor="face",
-        antialiased=True,
+        x, y, values, cmap="viridis", vmin=0, vmax=1, rcount=200, ccount=200, linewidth=0, antialiased=True
     )
-    values = heat.value_scale(heatmap)
     spec = panel.panel
     for axis, scale, label, unit, length in (
-        (axes.xaxis, panel.x, spec.x.label, spec.x.unit, width * 0.6),
-        (axes.yaxis, panel.y, spec.y.label, spec.y.unit, width * 0.6),
-        (axes.zaxis, values, heatmap.label, "", height * 0.6),
+        (axes.xaxis, panel.x, spec.x.label, spec.x.unit, width * 0.5),
+        (axes.yaxis, panel.y, spec.y.label, spec.y.unit, width * 0.5),
+        (axes.zaxis, heat.value_scale(heatmap), heatmap.label, "", height * 0.5),
     ):
-        found = ticks(scale, length, across=False)
+        found = ticks(scale, length, across=True)
         axis.set_ticks(places(scale, found.values), [mathtext(text) for text in found.labels])
-        axis.set_label_text(axis_label(wrapped(label, length * 1.5, POINT), unit, found.exponent))
-        axis.set_pane_color(_PANE)
-        axis._axinfo["grid"].update(color="#D0D0D0", linewidth=0.4)
-        axis.set_tick_params(pad=-2, labelsize=SMALL)
-        axis.labelpad = -6
+        axis.set_label_text("\n".join(axis_lines(label, unit, found.exponent, width * 0.8)))
+        axis.set_tick_params(pad=-3, labelsize=SMALL)
+        axis.labelpad = -8
+        axis.set_pane_color((1, 1, 1, 0))
+        axis._axinfo["grid"].update(color=_GRID, linewidth=THIN / 2)
     axes.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1))
-    axes.view_init(elev=_ELEVATION, azim=_AZIMUTH)
-    axes.set_box_aspect((1, 1, 0.75), zoom=0.95)
+    axes.view_init(elev=_ELEVATION, azim=_LOW_CORNER if _rises(x + y, values) else _HIGH_CORNER)
+    axes.set_box_aspect(_ASPECT, zoom=_ZOOM)
+
+
+def _rises(along: npt.NDArray[Any], values: npt.NDArray[Any]) -> bool:
+    """Whether values grow along a direction, by the sign of their covariance."""
+    known = np.isfinite(values)
+    if not known.any():
+        return True
+    return bool(np.sum((along[known] - along[known].mean()) * (values[known] - values[known].mean())) >= 0)

@@ -8,11 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from spivae.figure.mathtext import mathtext, upright
-from spivae.figure.paper import width_of
+from spivae.figure.paper import POINT, SMALL
+from spivae.figure.paper_text import lines_of, width_of
 from spivae.figure.scales import Scale
 from spivae.figure.ticks import Ticks, choose, power_of_ten
 
-_APART = {"x": 2.0, "y": 5.0}  # mm between two labels side by side, between two lines of them
+_APART = {"x": 1.6, "y": 4.0}  # mm between two labels side by side, between two lines of them
 _MOST_DECADES = 30  # with more of them, minor ticks are a smear
 
 
@@ -21,12 +22,12 @@ def ticks(scale: Scale, length: float, *, across: bool) -> Ticks:
 
     def fits(found: Ticks) -> bool:
         places = (scale.fraction(found.values) * length).tolist()
-        half = [width_of(label) / 2 if across else 0.0 for label in found.labels]
+        half = [width_of(mathtext(label), SMALL) / 2 if across else 0.0 for label in found.labels]
         gap = _APART["x" if across else "y"]
         ends = sorted(zip(places, half, strict=True))
         return all(b - a >= wide + next_wide + gap for (a, wide), (b, next_wide) in pairwise(ends))
 
-    return choose(scale, fits, most=max(2, round(length / (8 if across else 6))))
+    return choose(scale, fits, most=max(2, round(length / (6 if across else 4.5))))
 
 
 def minor(scale: Scale, major: Ticks) -> list[float]:
@@ -44,10 +45,17 @@ def places(scale: Scale, values: list[float] | tuple[float, ...]) -> list[float]
     return [float(place) for place in np.clip(scale.fraction(values), 0, 1)] if values else []
 
 
-def axis_label(label: str, unit: str, exponent: int) -> str:
-    """An axis's label with its unit and the power of ten that its ticks were divided by, for matplotlib."""
+def axis_lines(label: str, unit: str, exponent: int, width: float) -> list[str]:
+    """An axis's label with its unit and the power of ten that its ticks were divided by, for matplotlib.
+
+    In lines of at most `width` mm.
+    """
+    lines = lines_of(label, width, POINT)
     power = mathtext(power_of_ten(exponent)) if exponent else ""
     inside = f"{power} {upright(unit)}" if power and unit else upright(unit) or (f"×{power}" if power else "")
-    return "\n".join(filter(None, (*map(mathtext, label.split("\n")), ""))) + (
-        f" ({inside})" if inside else ""
-    )
+    if not inside:
+        return lines
+    last = f"{lines.pop()} ({inside})" if lines else f"({inside})"
+    if lines or width_of(last, POINT) <= width or last.startswith("("):
+        return [*lines, last]
+    return [last.removesuffix(f" ({inside})"), f"({inside})"]
