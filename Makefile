@@ -34,7 +34,7 @@ contracts: $(VENV)/.installed-dev
 check: test lint types contracts
 
 snapshots: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/tui --snapshot-update
+	$(BIN)/python -m pytest tests/tui tests/plugins/test_pictures.py --snapshot-update
 
 $(VENV)/bin/python:
 	@echo "Making $(VENV) with $$($(PYTHON) --version)" >&2
