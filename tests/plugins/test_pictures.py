@@ -1,8 +1,8 @@
 """Each analysis as it looks in a terminal of 80 x 24 cells, against pictures kept as text in `snapshots/`.
 
 Words, axes and legends must be those of the picture. What is drawn inside the axes may differ in a small
-share of its cells, because the last digits of a model's output depend on the processor. `make snapshots` takes
-anew what no longer fits: look at the difference in git before you commit it.
+share of its cells, because the last digits of a model's output depend on the processor. `make snapshots`
+takes anew what no longer fits: look at the difference in git before you commit it.
 """
 
 from pathlib import Path
