@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spivae.checkpoint import native, original
+from spivae.checkpoint import native
 from spivae.checkpoint.opening import one_line, opened
 from spivae.checkpoint.structs import Checkpoint, NotThisFormat
 from spivae.errors import SpivaeError
@@ -50,6 +50,8 @@ def _read(path: Path | str, foreign: Foreign | None, *, weights: bool) -> Checkp
 def _recognised(head: bytes) -> Callable[..., Checkpoint]:
     """The reader for a file that begins so."""
     if head.startswith(b"PK\x03\x04"):
+        from spivae.checkpoint import original
+
         return original.load
     if head[8:9] == b"{":
         return native.load

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from spivae.analysis import DataOptions, declared_options
 from spivae.cli import common
 from spivae.cli.common import assignments, checkpoint_argument, common_options
 from spivae.cli.options import as_click, given, parameter_name, share_out
-from spivae.cli.output import emit_json, note
+from spivae.cli.output import emit, emit_json, note
 from spivae.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -190,25 +190,40 @@ def _own(declared: Sequence[Any], flags: dict[str, Any]) -> dict[str, object]:
 
 
 def _draw(figures: Sequence[Figure], width: int | None, height: int | None, glyphs: str | None) -> None:
-    from rich.console import Console
-
     from spivae.figure.look import Look
-    from spivae.figure.rich_text import to_rich
 
     look = Look.detect(os.environ, sys.stdout.encoding)
     if glyphs is not None:
         look = Look.detect({**os.environ, "SPIVAE_GLYPHS": glyphs}, sys.stdout.encoding)
-    if not sys.stdout.isatty():
-        look = replace(look, colors="none")
     across = width or shutil.get_terminal_size((100, 24)).columns
-    console = Console(width=across, highlight=False)
+    show = _styled(across) if sys.stdout.isatty() else _plain
+    if show is _plain:
+        look = replace(look, colors="none")
     for number, figure in enumerate(figures):
         for rows in _pages(figure, across, height, look):
             if number:
-                console.print()
-            for line in to_rich(rows):
-                line.rstrip()
-                console.print(line)
+                emit()
+            show(rows)
+
+
+def _plain(rows: Sequence[Row]) -> None:
+    for row in rows:
+        emit("".join(span.text for span in row).rstrip())
+
+
+def _styled(width: int) -> Callable[[Sequence[Row]], None]:
+    from rich.console import Console
+
+    from spivae.figure.rich_text import to_rich
+
+    console = Console(width=width, highlight=False)
+
+    def show(rows: Sequence[Row]) -> None:
+        for line in to_rich(rows):
+            line.rstrip()
+            console.print(line)
+
+    return show
 
 
 def _pages(figure: Figure, width: int, height: int | None, look: Any) -> Iterator[list[Row]]:

@@ -31,12 +31,20 @@ def decimate(x: Array, y: Array, columns: int) -> Index:
     owner = np.repeat(np.arange(starts.size), lengths)
     lowest = _first(y == np.minimum.reduceat(y, starts)[owner], owner)
     highest = _first(y == np.maximum.reduceat(y, starts)[owner], owner)
-    kept = np.unique(np.concatenate((lowest, highest)))
+    kept = distinct(np.concatenate((lowest, highest)))
     limit = 8 * columns
     if kept.size > limit:
         spread = kept[np.linspace(0, kept.size - 1, limit).round().astype(np.int64)]
-        kept = np.unique(np.concatenate((spread, [int(np.argmin(y)), int(np.argmax(y))])))
+        kept = distinct(np.concatenate((spread, [int(np.argmin(y)), int(np.argmax(y))])))
     return kept
+
+
+def distinct(values: Index) -> Index:
+    """Each of the values once, in order; `np.unique` would import masked arrays for it."""
+    ordered = np.sort(values)
+    new = np.ones(ordered.size, dtype=bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    return ordered[new]
 
 
 def _first(wanted: npt.NDArray[np.bool_], owner: Index) -> Index:

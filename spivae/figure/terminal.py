@@ -17,7 +17,7 @@ import numpy as np
 from spivae.figure import heatmap as heat
 from spivae.figure.canvas import QUADRANTS, Codes, paint_strokes, paint_texts
 from spivae.figure.cells import Cells, Row, Span, blank, join, shorten, text_row
-from spivae.figure.decimate import dash
+from spivae.figure.decimate import dash, distinct
 from spivae.figure.frame import arrange, paint_frame
 from spivae.figure.layout import GAP, grid, split
 from spivae.figure.look import Look
@@ -120,8 +120,7 @@ def _raster(stroke: Stroke, columns: int, rows: int, look: Look) -> Codes:
         if stroke.kind == "dashed":
             dots_x, dots_y = dash(dots_x, dots_y, *((3, 3) if across > 1 else (1, 1)))
         if stroke.kind != "line":
-            both = np.unique(np.stack((dots_x, dots_y)).astype(np.int64), axis=1)
-            dots_x, dots_y = both
+            dots_x, dots_y = np.divmod(distinct((dots_x * high + dots_y).astype(np.int64)), high)
         series.append((dots_x.astype(int).tolist(), dots_y.astype(int).tolist()))
     codes = np.zeros((rows, columns), dtype=np.uint32)
     if not series:
