@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -17,7 +17,7 @@ from spivae.figure.spec import Figure
 
 if typing.TYPE_CHECKING:
     from spivae.checkpoint import Checkpoint
-    from spivae.dataset import Dataset
+    from spivae.dataset import Dataset, Grid
     from spivae.model.vae import WaveNetVAE
     from spivae.prediction import Predictions
     from spivae.process import Process
@@ -178,6 +178,22 @@ class Context:
         """Random numbers of the seed in `data`, other ones than the trajectories were made of."""
         return np.random.default_rng([self.data.seed, stream + 1])
 
+    @property
+    def grid(self) -> Grid:
+        """The grid that `data` asks for, or the subset of it; a file of trajectories has no say in it."""
+        from spivae.grids import chosen_grid
+        from spivae.subgrid import Subgrid
+
+        subset = Subgrid.parse(self.data.subset or "", self.process.names)
+        return chosen_grid(self.process, self.checkpoint.ds_args, self.data.grid, subset)
+
+    @property
+    def begins_at(self) -> int:
+        """The time of the process at which the first displacement that the model generates begins."""
+        from spivae.generation import begins_at
+
+        return begins_at(self.model)
+
     def encode(self, displacements: Array) -> tuple[Array, Array]:
         """Latents mu and log-variances (n, Z) of displacements (n, L)."""
         from spivae.generation import encode
@@ -187,16 +203,28 @@ class Context:
     def generate(self, z: Array, length: int, rng: np.random.Generator) -> Array:
         """Displacements (n, length) that the model makes of latents z (n, Z).
 
-        Entry k is the displacement of process time k + R + 2, R being the receptive field.
+        The first one begins at `begins_at`, a time past what the model needs to see.
         """
         import torch
 
         from spivae.generation import generate
 
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        return generate(
-            self.model, z, length, generator, lambda done, total: self.progress(done, total, "generating")
-        )
+        return generate(self.model, z, length, generator, self._generating)
+
+    def generate_like(
+        self, theta: Array, length: int, rng: np.random.Generator
+    ) -> Iterator[tuple[slice, Array]]:
+        """Rows of theta (n, p), in parts, with displacements (rows, length) that the model makes like theirs.
+
+        Each comes from the latents of a fresh trajectory of the process with those parameters.
+        """
+        from spivae.generation import generate_like
+
+        return generate_like(self.model, self.process, theta, length, rng, self._generating)
+
+    def _generating(self, done: int, total: int) -> None:
+        self.progress(done, total, "generating")
 
 
 def _asked_for(name: str, value: Value | None) -> Value:

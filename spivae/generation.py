@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-# trajectories generated at once, so that the conditioning of long ones stays small
-_CHUNK_POSITIONS = 4_000_000
+# Trajectories generated side by side: hundreds take little longer than one, but their conditioning (numbers,
+# 64 MB) must fit, and the decoder makes it a few rows at a time, since its layers are wider than its output.
+_ROWS_AT_ONCE = 1024
+_CONDITIONING_AT_ONCE = 16_000_000
+_DECODED_AT_ONCE = 4_000_000
 _ENCODED_AT_ONCE = 1024
+_GENERATED_AT_ONCE = 8_000_000  # displacements (32 MB) between two looks at them
 
 
 def encode_parameters(model: WaveNetVAE, process: Process, theta: Array, rng: np.random.Generator) -> Array:
@@ -68,12 +72,13 @@ def generate(
     if length < 1:
         raise SpivaeError(f"length: needs at least 1, not {length}")
     full = conditioning_length(model, length)
-    at_once = max(1, _CHUNK_POSITIONS // (full * max(model.c_channels, 1)))
+    numbers = full * max(model.c_channels, 1)
+    at_once = min(_ROWS_AT_ONCE, max(1, _CONDITIONING_AT_ONCE // numbers))
     parts = []
     for start in range(0, len(z), at_once):
         rows = torch.from_numpy(z[start : start + at_once])
         with torch.inference_mode():
-            c = model.decode(rows, full)
+            c = _decode(model, rows, full, max(1, _DECODED_AT_ONCE // numbers))
 
         def advance(step: int, steps: int, start: int = start, count: int = len(rows)) -> None:
             if progress is not None:
@@ -82,3 +87,53 @@ def generate(
         made = sample(model, c, length, generator=generator, count=len(rows), progress=advance)
         parts.append(made.numpy())
     return np.concatenate(parts)
+
+
+def _decode(model: WaveNetVAE, z: torch.Tensor, length: int, at_once: int) -> torch.Tensor | None:
+    """The conditioning (n, C, length) of latents z (n, Z), a few rows at a time; None where there is none."""
+    import torch
+
+    if model.vae is None:
+        return None
+    return torch.cat([model.vae.decode(part, length) for part in z.split(at_once)])
+
+
+def generate_like(
+    model: WaveNetVAE,
+    process: Process,
+    theta: Array,
+    length: int,
+    rng: np.random.Generator,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[slice, Array]]:
+    """Generate from the latents of one fresh trajectory of the process for each row of theta (n, p).
+
+    Yields the rows and their displacements (rows, length), in order, as many at a time as memory allows.
+    Raises SpivaeError where the process makes nothing that can be encoded.
+    """
+    import torch
+
+    at_once = max(1, _GENERATED_AT_ONCE // max(length, model.args.o_dim))
+    for start in range(0, len(theta), at_once):
+        rows = slice(start, min(start + at_once, len(theta)))
+        with np.errstate(all="ignore"):  # what overflows is told in words
+            z = encode_parameters(model, process, theta[rows], rng)
+        if not np.isfinite(z).all():
+            raise SpivaeError(f"process {process.name}: makes no trajectories there that a model can encode")
+
+        def advance(done: int, _: int, before: int = start * length) -> None:
+            if progress is not None:
+                progress(before + done, len(theta) * length)
+
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        yield rows, generate(model, z, length, generator, advance)
+
+
+def begins_at(model: WaveNetVAE) -> int:
+    """The time of the process at which the first generated displacement begins: R + 1, or 0 with `use_pad`.
+
+    Displacement k (counted from 1) is thus displacement k + R + 1 of the process: see `spivae.model.sampler`.
+    """
+    from spivae.model.sampler import conditioning_length
+
+    return conditioning_length(model, 0)

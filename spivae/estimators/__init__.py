@@ -5,12 +5,14 @@
 """
 
 from spivae.estimators.correlation import displacement_correlation
+from spivae.estimators.expectations import Expectations
 from spivae.estimators.exponents import exponent, exponent_seed, tea_msd_exponent
 from spivae.estimators.fits import log_square_fit, ta_msd_fit
 from spivae.estimators.msd import ea_msd, positions_of, ta_msd
 from spivae.estimators.slopes import moving_slope
 
 __all__ = [
+    "Expectations",
     "displacement_correlation",
     "ea_msd",
     "exponent",

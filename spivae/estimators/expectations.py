@@ -1,0 +1,102 @@
+"""What the estimators read on average on exact trajectories of a Gaussian process, from its covariance."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from spivae.estimators.rows import Array
+from spivae.limits.moments import covariances, has_limits, means
+from spivae.process import Process
+
+Memory = Literal["independent", "stationary"]
+
+_PROBED = 16  # displacements whose covariance tells how a process remembers
+
+
+class Expectations:
+    """Averages over exact trajectories whose first displacement begins at time `start` of the process.
+
+    `memory` says how they are known: displacements are "independent", each with a variance of its own, or
+    "stationary", when their covariance depends on the lag alone. It is None where neither holds or the
+    process gives no covariance: then every method returns None.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.memory = _memory_of(process)
+
+    def mean(self, theta: Array, length: int, start: int = 0) -> Array | None:
+        """Mean displacements (n, length) for rows of parameters theta (n, p)."""
+        if self.memory is None:
+            return None
+        found = means(self.process, theta, start + length)
+        return np.zeros((len(theta), length)) if found is None else found[:, start:]
+
+    def variance(self, theta: Array, length: int, start: int = 0) -> Array | None:
+        """Variances (n, length) of the displacements."""
+        if self.memory is None:
+            return None
+        if self.memory == "independent":
+            return covariances(self.process, theta, start + length)[:, start:]
+        return np.repeat(covariances(self.process, theta, 1)[:, :, 0], length, axis=1)
+
+    def correlation(self, theta: Array, lags: Array) -> Array | None:
+        """Normalised autocorrelation (n, k) of the displacements at whole lags (k,)."""
+        lags = np.asarray(lags)
+        if self.memory is None:
+            return None
+        if self.memory == "independent":
+            return np.repeat((lags == 0)[None].astype(float), len(theta), axis=0)
+        # one row at a time: each is a square matrix
+        rows = (covariances(self.process, row[None], int(lags.max()) + 1)[0, 0] for row in theta)
+        return np.stack([row[lags] / row[0] for row in rows])
+
+    def ta_msd(self, theta: Array, lags: Array, length: int, start: int = 0) -> Array | None:
+        """Mean TA-MSD (n, k) of `length` displacements at whole lags (k,).
+
+        Overlapping windows, as `spivae.estimators.ta_msd` averages them.
+        """
+        return self._msd(theta, np.asarray(lags), np.full(len(lags), length), start)
+
+    def ea_msd(self, theta: Array, times: Array, start: int = 0) -> Array | None:
+        """EA-MSD (n, k) from the first position to whole times (k,) after it."""
+        return self._msd(theta, np.asarray(times), np.asarray(times), start)
+
+    def _msd(self, theta: Array, lags: Array, lengths: Array, start: int) -> Array | None:
+        """<(x(t + lag) - x(t))^2> over all windows of `lags` (k,) steps in the first `lengths` (k,)."""
+        if self.memory is None:
+            return None
+        if self.memory == "stationary":
+            found = self.process.msd(theta, lags)
+            return None if found is None else np.asarray(found)
+        longest = int(lengths.max())
+        variance, mean = self.variance(theta, longest, start), self.mean(theta, longest, start)
+        assert variance is not None
+        assert mean is not None
+        spread, drift = _cumulative(variance), _cumulative(mean)
+        out = np.empty((len(theta), len(lags)))
+        for column, (lag, length) in enumerate(zip(lags.tolist(), lengths.tolist(), strict=True)):
+            ends, begins = slice(lag, length + 1), slice(0, length + 1 - lag)
+            moved = drift[:, ends] - drift[:, begins]
+            out[:, column] = (spread[:, ends] - spread[:, begins] + moved**2).mean(axis=1)
+        return out
+
+
+def _memory_of(process: Process) -> Memory | None:
+    if not has_limits(process):
+        return None
+    ends = np.array([[p.low for p in process.parameters], [p.high for p in process.parameters]])
+    found = covariances(process, ends, _PROBED)
+    if found.ndim == 2:
+        return "independent"
+    variances = found.diagonal(axis1=1, axis2=2)
+    same = np.allclose(found[:, 1:, 1:], found[:, :-1, :-1], rtol=1e-9, atol=1e-12 * variances.max())
+    return "stationary" if same else None
+
+
+def _cumulative(values: Array) -> Array:
+    sums = np.zeros((len(values), values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=sums[:, 1:])
+    return sums

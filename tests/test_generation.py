@@ -1,0 +1,102 @@
+"""Generation in parts: of cells of a process, and of trajectories longer than those of the training."""
+
+import numpy as np
+import pytest
+import torch
+
+from spivae import generation
+from spivae.analysis import Context, DataOptions
+from spivae.checkpoint import Checkpoint
+from spivae.errors import SpivaeError
+from spivae.generation import begins_at, generate, generate_like
+from spivae.model.arguments import ModelArgs
+from spivae.model.vae import build
+from spivae_plugins.sbm import ScaledBrownianMotion
+
+SBM = ScaledBrownianMotion()
+SMALL = {
+    "o_dim": 63,
+    "nf": (4, 4),
+    "avg_size": 4,
+    "encoder": (8,),
+    "decoder": (8,),
+    "z_dim": 2,
+    "res_channels": 4,
+    "skip_channels": 4,
+    "layer_size": 2,
+}
+THETA = np.repeat([[0.5, 1e-3], [1.5, 1e-2]], 5, axis=0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build(ModelArgs(**SMALL), torch.Generator().manual_seed(0)).eval()
+
+
+def made(model, length=70, seed=0, progress=None):
+    parts = list(generate_like(model, SBM, THETA, length, np.random.default_rng(seed), progress))
+    return [rows for rows, _ in parts], np.concatenate([part for _, part in parts])
+
+
+def test_the_conditioning_is_the_same_in_parts(model, monkeypatch):
+    z = np.random.default_rng(0).standard_normal((7, 2))
+    at_once = generate(model, z, 100, torch.Generator().manual_seed(1))
+    monkeypatch.setattr(generation, "_DECODED_AT_ONCE", 1)
+    np.testing.assert_allclose(generate(model, z, 100, torch.Generator().manual_seed(1)), at_once, rtol=1e-4)
+
+
+def test_rows_come_in_order_in_as_many_parts_as_memory_asks_for(model, monkeypatch):
+    parts, displacements = made(model)
+    assert parts == [slice(0, 10)]
+    assert displacements.shape == (10, 70)
+    monkeypatch.setattr(generation, "_GENERATED_AT_ONCE", 4 * 70)
+    parts, displacements = made(model)
+    assert parts == [slice(0, 4), slice(4, 8), slice(8, 10)]
+    assert displacements.shape == (10, 70)
+
+
+def test_the_same_random_numbers_make_the_same_trajectories(model):
+    np.testing.assert_array_equal(made(model)[1], made(model)[1])
+    assert not np.array_equal(made(model)[1], made(model, seed=1)[1])
+
+
+def test_progress_runs_over_all_parts(model, monkeypatch):
+    monkeypatch.setattr(generation, "_GENERATED_AT_ONCE", 4 * 70)
+    told = []
+    made(model, progress=lambda done, total: told.append((done, total)))
+    assert {total for _, total in told} == {700}
+    assert [done for done, _ in told] == [0, 280, 560]
+
+
+def test_what_cannot_be_encoded_is_refused(model):
+    parts = generate_like(model, SBM, np.array([[0.5, np.inf]]), 20, np.random.default_rng(0))
+    with pytest.raises(SpivaeError, match="process sbm: makes no trajectories there that a model can encode"):
+        next(parts)
+
+
+def test_a_generated_trajectory_begins_after_the_history_and_one_dropped_step(model):
+    assert begins_at(model) == model.receptive_field + 1
+    padded = build(ModelArgs(**SMALL, use_pad=True), torch.Generator().manual_seed(0))
+    assert begins_at(padded) == 0
+
+
+def test_an_analysis_gets_the_grid_of_its_model_or_the_part_asked_for(model):
+    recorded = Checkpoint(path="x", process="sbm", ds_args={"alpha": [0.5, 1.0, 1.5], "D": [1e-3, 1e-2]})
+    context = Context(recorded, SBM, model=model)
+    assert context.grid.shape == (3, 2)
+    assert context.begins_at == model.receptive_field + 1
+    context = Context(recorded, SBM, model=model, data=DataOptions(subset="alpha=1..2,D=1e-2"))
+    assert context.grid.cells.tolist() == [[1.0, 1e-2], [1.5, 1e-2]]
+    with pytest.raises(SpivaeError, match=r"subset alpha=0.7: leaves no trajectories; alpha has 0.5, 1, 1.5"):
+        _ = Context(recorded, SBM, data=DataOptions(subset="alpha=0.7")).grid
+    assert Context(recorded, SBM, data=DataOptions(grid="test")).grid.shape == (49, 12)
+
+
+def test_an_analysis_generates_with_its_own_seed(model):
+    told = []
+    context = Context(None, SBM, model=model, progress=lambda *state: told.append(state))
+    first, second = (
+        np.concatenate([d for _, d in context.generate_like(THETA, 20, context.rng())]) for _ in "12"
+    )
+    np.testing.assert_array_equal(first, second)
+    assert told[0] == (0, 200, "generating")
