@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spivae.errors import SpivaeError
     from spivae.model.losses import Loss
     from spivae.model.sampler import sample
+    from spivae.notebook import analyze
     from spivae.prediction import Predictions, predict
     from spivae.process import D_to_sigma, sigma_to_D
     from spivae.training.recipe import Recipe
@@ -33,6 +34,7 @@ _HOME = {
     "Predictions": "spivae.prediction",
     "Recipe": "spivae.training.recipe",
     "SpivaeError": "spivae.errors",
+    "analyze": "spivae.notebook",
     "convert": "spivae.checkpoint",
     "load_checkpoint": "spivae.checkpoint.load",
     "load_dataset": "spivae.dataset:load_npz",
@@ -55,6 +57,7 @@ __all__ = [
     "Predictions",
     "Recipe",
     "SpivaeError",
+    "analyze",
     "convert",
     "load_checkpoint",
     "load_dataset",

@@ -10,20 +10,36 @@ import msgspec
 import numpy as np
 
 from spivae.analysis import Result
+from spivae.figure.showing import show, text_of
 from spivae.figure.spec import Figure, decode_array, encode_array
 
 MAGIC = b"spivae answer 1\n"
 _DIGEST = hashlib.sha256().digest_size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Answer:
-    """What an analysis says; `trajectories` is how many it looked at, None where it needs none."""
+    """What an analysis says; `trajectories` is how many it looked at, None where it needs none.
+
+    Printing it draws its figure as text; `show` draws it in colour where the output is a terminal.
+    """
 
     figure: Figure
     result: Result
     process: str
     trajectories: int | None
+
+    def show(self, width: int | None = None, height: int | None = None) -> None:
+        """Draw the figure on the standard output, in `width` columns and pages of `height` rows."""
+        show(self.figure, width, height)
+
+    def __str__(self) -> str:
+        return text_of(self.figure)
+
+    def __repr__(self) -> str:
+        count = "" if self.trajectories is None else f", {self.trajectories:,} trajectories"
+        panels = f"{len(self.figure.panels)} panels of {self.process}{count}"
+        return f"<Answer {self.figure.title!r}: {panels}; print it to draw it>"
 
 
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

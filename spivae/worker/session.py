@@ -6,6 +6,7 @@ each), and predictions up to `CACHE_BYTES`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -13,10 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from spivae.analysis import Analysis, Context, DataOptions, Need, Result
+from spivae.analysis import Analysis, Context, DataOptions, Need, Result, parse_options
 from spivae.checkpoint import read_header, resolve
 from spivae.errors import SpivaeError, WorkFailed
-from spivae.worker import trajectories
 from spivae.worker.answers import Answer
 from spivae.worker.memory import Memory, ask
 from spivae.worker.results import Results
@@ -113,14 +113,34 @@ class Session:
             return known
         asked = question.analysis
         prepared = self.prepare(question.checkpoint, question.data, progress, cancelled, asked.needs)
-        step = _Progress(progress, cancelled)
-        step(0, 1, "analyzing")
-        figure, result = _run(asked, prepared, question.options, step)
-        step(1, 1, "analyzing")
-        looked_at = None if prepared.dataset is None else len(prepared.dataset)
-        answer = Answer(figure, result, prepared.process.name, looked_at)
+        answer = _answer(asked, prepared, question.options, _Progress(progress, cancelled))
         self._memory.keep(key, question, answer)
         return answer
+
+    def analyze_model(
+        self,
+        checkpoint: Checkpoint,
+        model: WaveNetVAE,
+        analysis: str,
+        options: Mapping[str, object] | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> Answer:
+        """`analyze` for a model in memory; what it predicts is made anew when its weights have changed."""
+        asked = self._plugins.analysis(analysis)
+        chosen = parse_options(asked.options, options or {})
+        shown = parse_options(DataOptions, data or {})
+        file = None if shown.file is None else _identity(Path(shown.file))
+        header = repr((checkpoint.process, checkpoint.ds_args, checkpoint.model_args))
+        key = (header, _weights(model), shown, file)
+        known = self._prepared.get(key)
+        if known is None:
+            known = Prepared(checkpoint, self._plugins.process(checkpoint.process), shown)
+        step = _Progress(None, None)
+        # the rest of the header, such as beta, may be another one at the same weights
+        known = replace(known, checkpoint=checkpoint, model=model)
+        prepared = self._filled(known, Path(), asked.needs, step)
+        self._prepared.put(key, prepared)
+        return _answer(asked, prepared, chosen, step)
 
     def prepare(
         self,
@@ -151,6 +171,8 @@ class Session:
 
     def _filled(self, known: Prepared, path: Path, needs: Sequence[Need], step: _Progress) -> Prepared:
         """What is known with all that is needed on top."""
+        from spivae.worker import trajectories  # not needed for what is recalled
+
         found = known
         plan = None
         if found.dataset is None and {"dataset", "predictions"}.intersection(needs):
@@ -175,6 +197,14 @@ class Session:
             known = load_checkpoint(path, foreign=self._plugins.read_checkpoint)
             self._models.put(key, known)
         return known
+
+
+def _answer(analysis: Analysis, prepared: Prepared, options: Any, step: _Progress) -> Answer:
+    step(0, 1, "analyzing")
+    figure, result = _run(analysis, prepared, options, step)
+    step(1, 1, "analyzing")
+    looked_at = None if prepared.dataset is None else len(prepared.dataset)
+    return Answer(figure, result, prepared.process.name, looked_at)
 
 
 def _run(analysis: Analysis, prepared: Prepared, options: Any, progress: OnProgress) -> tuple[Figure, Result]:
@@ -203,6 +233,15 @@ def _predict(model: Any, dataset: Any, step: _Progress) -> Predictions:
     from spivae.prediction import predict
 
     return predict(model, dataset, progress=lambda done, total: step(done, total, "predicting"))
+
+
+def _weights(model: Any) -> str:
+    """A hash of all weights of a model."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class _Progress:
