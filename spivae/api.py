@@ -33,6 +33,7 @@ from spivae.figure.spec import (
     VLine,
 )
 from spivae.hookspecs import hookimpl
+from spivae.identification import Identified, identify
 from spivae.limits import (
     Limits,
     Posterior,
@@ -65,6 +66,7 @@ __all__ = [
     "HLine",
     "Heatmap",
     "Histogram",
+    "Identified",
     "Limits",
     "Line",
     "NoOptions",
@@ -93,6 +95,7 @@ __all__ = [
     "fisher_information",
     "has_limits",
     "hookimpl",
+    "identify",
     "limits",
     "log_likelihood",
     "nearest",

@@ -11,13 +11,14 @@ from spivae.dataset import Grid
 from spivae.figure.spec import decode, encode
 from spivae_plugins.data import Data
 from spivae_plugins.density import Density
+from spivae_plugins.encoding import Encoding
 from spivae_plugins.latents import Latents
 from spivae_plugins.loss_map import LossMap
 from spivae_plugins.output import Output
 from spivae_plugins.sbm import ScaledBrownianMotion
 from spivae_plugins.surface import Surface
 
-ANALYSES = [Data(), Density(), Latents(), LossMap(), Output(), Surface()]
+ANALYSES = [Data(), Density(), Encoding(), Latents(), LossMap(), Output(), Surface()]
 PROCESSES = [ScaledBrownianMotion(), OneParameter(), ThreeParameters()]
 SBM = PROCESSES[0]
 
