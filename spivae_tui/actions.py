@@ -160,7 +160,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "train", "t", "Train again", "Edit this recipe and start another training."),
     Action("run", "zoom", "z", "Zoom", "Show all epochs, the last half, or the last tenth."),
     Action("run", "next_tab", "right", "Tab", "Go on to curves, epochs, log.", "←→"),
-    Action("run", "next_page", "right_square_bracket,pagedown", "More curves", "Page on.", "]"),
+    Action(
+        "run",
+        "next_page",
+        "right_square_bracket,pagedown",
+        "More curves",
+        "Page on, to the parameter cells.",
+        "]",
+    ),
+    Action("run", "units", "x", "Steps/epochs", "Draw along steps (batches), or along epochs."),
     Action(
         "run",
         "previous_page",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spivae.figure.spec import Figure
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run, RunInfo
+    from spivae_tui.run_figure import Unit
 
 CHUNK = 1 << 20  # bytes of metrics that are decoded at once
 LOG_BYTES = 16_384
@@ -65,6 +66,7 @@ class RunFollower:
     def __init__(self, path: str, open_run: Callable[[str], Run]) -> None:
         self.path = Path(path)
         self.window = 1.0
+        self.unit: Unit = "epoch"
         self._open_run = open_run
         self._run: Run | None = None
         self._recipe: Recipe | None = None
@@ -113,12 +115,14 @@ class RunFollower:
 
         series, info = self._series, run.info
         size = _stamp(run.metrics_path)[1]
-        true = self._recipe.model_args.true_beta if self._recipe is not None else None
+        recipe = self._recipe
+        true = recipe.model_args.true_beta if recipe is not None else None
+        phases = [phase.epochs for phase in recipe.training.phase] if recipe is not None else []
         return RunView(
             info=info,
             state=run.state(),
             stopping=run.stop_path.exists(),
-            recipe=self._recipe,
+            recipe=recipe,
             checkpoints=tuple(run.checkpoints()),
             step=series.step,
             epoch=series.epoch,
@@ -131,7 +135,7 @@ class RunFollower:
             diverged_at=series.diverged_at,
             log=tuple(tail(run.log_path)),
             read=min(1.0, self._reader.offset / size) if size > 0 else 1.0,
-            figure=figure(series, info.epochs, self.window, true) if series.step else None,
+            figure=figure(series, info, self.window, true, phases, self.unit) if series.step else None,
         )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from spivae.figure.spec import Axis, Figure, Line, Panel
+from spivae.figure.training import beta_panel
 from spivae.training.recipe import Recipe
 from spivae.training.schedule import one_cycle
-from spivae_tui.run_figure import beta_panel
 
 POINTS = 200  # of each phase's cycle
 

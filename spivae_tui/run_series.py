@@ -13,6 +13,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 CAPACITY = 2048  # buckets; twice the dots of the widest terminal
+EPOCHS_WITH_CELLS = 128  # as many validations of all cells are kept
 SMOOTHING = 50  # steps that the smoothed loss remembers
 _BUMP = 6.0  # a loss counts as at most so many usual distances from the smoothed one
 PACE_SECONDS = 30.0  # the speed is that of the last half minute
@@ -28,6 +29,7 @@ class Buckets:
     def __init__(self, width: int, capacity: int = CAPACITY) -> None:
         self.stride = 1
         self.rows = 0
+        self.width = width
         self.capacity = capacity + capacity % 2
         self._x = np.zeros(self.capacity)
         self._low = np.zeros((self.capacity, width))
@@ -101,6 +103,8 @@ class RunSeries:
         self._capacity = capacity
         self._steps: Buckets | None = None
         self._latents = 0
+        self.cells: Buckets | None = None  # NLL of each parameter cell, at epochs
+        self.mu: Array | None = None  # (Z, cells), the newest means of the latents
         self._clear()
 
     def _clear(self) -> None:
@@ -116,6 +120,7 @@ class RunSeries:
         self._first: tuple[int, float] | None = None
         if self._steps is not None:
             self._steps.cut(-math.inf)
+        self.cells = self.mu = None
 
     @property
     def latents(self) -> int:
@@ -132,9 +137,20 @@ class RunSeries:
             if record["kind"] == "epoch":
                 self._take_steps(known[begin:index])
                 begin = index + 1
-                self.epochs.append(record)
+                self.epochs.append(self._without_cells(record))
                 self._ends.append((record["step"], record["seconds"]))
         self._take_steps(known[begin:])
+
+    def _without_cells(self, record: dict[str, Any]) -> dict[str, Any]:
+        """An epoch's record without its long lists, which go to `cells` and `mu`."""
+        nll, mu = record.get("nll_cells"), record.get("mu_cells")
+        if nll:
+            if self.cells is None or self.cells.width != len(nll):
+                self.cells = Buckets(len(nll), EPOCHS_WITH_CELLS)
+            # numpy reads None as NaN
+            self.cells.extend(np.array([record["epoch"]], dtype=float), np.array([nll], dtype=np.float64))
+        self.mu = np.array(mu, dtype=np.float64) if mu else None
+        return {key: value for key, value in record.items() if key not in ("nll_cells", "mu_cells")}
 
     def _take_steps(self, records: Sequence[dict[str, Any]]) -> None:
         begin, step = 0, self.step
@@ -198,6 +214,9 @@ class RunSeries:
             return
         if self._steps is not None:
             self._steps.cut(record["epoch"])
+        if self.cells is not None:
+            self.cells.cut(record["epoch"])
+        self.mu = None
         self.epochs = [row for row in self.epochs if row["step"] < record["step"]]
         self.diverged_at = None
         self._recent.clear()

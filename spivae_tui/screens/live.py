@@ -25,12 +25,14 @@ from spivae_tui.widgets.run_state import RunStateView
 from spivae_tui.widgets.tab_strip import TabStrip
 
 if TYPE_CHECKING:
+    from spivae.figure.spec import Axis, Figure
     from spivae_tui.plot import PlotView
 
 POLL_SECONDS = 0.5
 AT_LEAST_EVERY = 2.0  # seconds between two drawings of curves that grow by less than a dot
 IN_BACKGROUND = 4  # beneath another screen, only every fourth time
 TABS = ("Curves", "Epochs", "Log")
+PANELS = 4  # at most so many on a page, however large the terminal is
 ALL_AT_ONCE = (120, 34)  # cells; below, the tabs show one thing at a time
 WINDOWS = (1.0, 0.5, 0.1)
 WINDOW_NAMES = {1.0: "all epochs", 0.5: "the last half", 0.1: "the last tenth"}
@@ -69,7 +71,7 @@ class LiveRunScreen(SpivaeScreen):
         self._polling = False
         self._again = False
         self._missed = 0
-        self._drawn = (0.0, 0.0)
+        self._drawn: tuple[float, float, Axis | None] = (0.0, 0.0, None)  # epoch, moment, x axis
         self._advised: tuple[str, str] = ("", "")
 
     def compose_body(self) -> Iterable[Widget]:
@@ -155,8 +157,8 @@ class LiveRunScreen(SpivaeScreen):
         self._show_state(view)
         if view.figure is not None:
             if self._shows_more(before, view):
-                self._drawn = (view.epoch, time.monotonic())
-                self.curves.set_figure(view.figure, self._panel())
+                self._drawn = (view.epoch, time.monotonic(), view.figure.panels[0].x)
+                self._show_curves(view.figure)
         else:
             self.curves.set_placeholder(_waiting(view))
         if before is None or view.epochs != before.epochs:
@@ -173,11 +175,12 @@ class LiveRunScreen(SpivaeScreen):
             return True
         if (view.state, view.epochs) != (before.state, before.epochs) or view.step < before.step:
             return True
-        shown = self.curves.figure.panels[0].x
-        if (axis.low, axis.high) != (shown.low, shown.high):
+        epoch, drawn_at, shown = self._drawn
+        if shown is None or (axis.label, axis.low, axis.high) != (shown.label, shown.low, shown.high):
             return True
-        epoch, drawn_at = self._drawn
         dot = ((axis.high or 0.0) - (axis.low or 0.0)) / max(1, self.curves.size.width)
+        if self.follower.unit == "step":
+            dot *= view.epoch / view.step
         return view.epoch - epoch >= dot or time.monotonic() - drawn_at >= AT_LEAST_EVERY
 
     # Showing
@@ -248,6 +251,8 @@ class LiveRunScreen(SpivaeScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self._show_tab()
+        if self.view is not None and self.view.figure is not None:
+            self.call_after_refresh(self._show_curves, self.view.figure)
 
     def _show_tab(self) -> None:
         whole = self.all_at_once
@@ -257,12 +262,15 @@ class LiveRunScreen(SpivaeScreen):
         self.query_one(TabStrip).show(active=self.tab)
         self.refresh_bindings()
 
-    def _panel(self) -> int:
-        """The first panel to show; whole pages, and the last one full."""
-        view = self.view
-        count = len(view.figure.panels) if view is not None and view.figure is not None else 0
+    def _show_curves(self, figure: Figure) -> None:
+        """Show a page of panels; whole pages, and the last one full."""
+        from msgspec.structs import replace
+
+        count = len(figure.panels)
         self.first_panel = max(0, min(self.first_panel, count - self.curves.panels_per_page))
-        return self.first_panel
+        begin = max(0, min(self.first_panel, count - PANELS))
+        page = replace(figure, panels=figure.panels[begin : begin + PANELS])
+        self.curves.set_figure(page, self.first_panel - begin)
 
     # Actions
 
@@ -334,6 +342,10 @@ class LiveRunScreen(SpivaeScreen):
         follower.window = WINDOWS[(WINDOWS.index(follower.window) + 1) % len(WINDOWS)]
         self.look_again()
 
+    def action_units(self) -> None:
+        self.follower.unit = "epoch" if self.follower.unit == "step" else "step"
+        self.look_again()
+
     def action_next_page(self) -> None:
         self._turn(self.curves.panels_per_page)
 
@@ -347,7 +359,7 @@ class LiveRunScreen(SpivaeScreen):
         forward = self.first_panel + by
         # from the last page on to the first, and back
         self.first_panel = 0 if self.first_panel + page >= count and by > 0 else forward % max(1, count)
-        self.curves.set_figure(self.view.figure, self._panel())
+        self._show_curves(self.view.figure)
 
     def action_show_tab(self, key: str) -> None:
         self.tab = int(key) - 1

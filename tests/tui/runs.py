@@ -12,7 +12,7 @@ import numpy as np
 from spivae.model.latents import surviving
 from spivae.training.metrics import MetricsWriter
 from spivae.training.recipe import Recipe, parse, to_toml
-from spivae.training.run import Run, RunInfo
+from spivae.training.run import CellAxis, Run, RunInfo
 from spivae.training.schedule import one_cycle
 
 NOW = 1_800_000_000.0
@@ -28,6 +28,11 @@ RECIPE = parse(
         "dataset": {"trajectories": 19_200},
         "training": {"phase": [{"epochs": 3, "beta": 1e-4}, {"epochs": 5, "beta": 4e-3}]},
     }
+)
+
+GRID = (
+    CellAxis("alpha", tuple(np.linspace(0.2, 1.8, 21).tolist()), "α"),
+    CellAxis("D", tuple(np.geomspace(1e-5, 1e-2, 10).tolist()), scale="log"),
 )
 
 
@@ -77,6 +82,23 @@ def epoch(number: int, recipe: Recipe = RECIPE) -> dict[str, Any]:
         "surviving": surviving(kl),
         "beta": last["beta"],
         "seconds": last["seconds"] + 1.0,
+        **cells(last["nll"], number),
+    }
+
+
+def cells(nll: float, number: int) -> dict[str, Any]:
+    """What an epoch says of the cells: displacements of a smaller D are more probable; latent 0 is alpha."""
+    alpha, d = np.meshgrid(*(axis.values for axis in GRID), indexing="ij")
+    each = nll + np.log(d / 3e-4) / 2 + 0.3 * (alpha - 1) ** 2
+    learned = 1 - math.exp(-number / 2)
+    mu = [
+        learned * 2.2 * (alpha - 1) + 0.1 * np.log(d / 3e-4),
+        *(0 * alpha + 0.01 * k for k in (1, 2)),
+        *(0 * alpha + 0.02 * k for k in (3, 4, 5)),
+    ]
+    return {
+        "nll_cells": each.ravel().round(4).tolist(),
+        "mu_cells": [column.ravel().round(2).tolist() for column in mu],
     }
 
 
@@ -91,6 +113,7 @@ def make_run(folder: Path, steps: int, state: str = "running", *, log: str = "",
         created=NOW - 900,
         started=NOW - 890,
         steps=RECIPE.epochs * PER_EPOCH,
+        grid=GRID,
         host="node07",
         pid=4242,
         threads=2,

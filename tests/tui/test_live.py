@@ -13,6 +13,7 @@ import runs
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from spivae.figure.spec import Panel
 from spivae.training.run import Run
 from spivae_tui.app import SpivaeApp
 from spivae_tui.following import RunFollower, tail
@@ -77,6 +78,13 @@ def words(screen: LiveRunScreen) -> str:
 
 def advice(screen: LiveRunScreen) -> str:
     return str(screen.query_one("#run-advice", Static).content)
+
+
+def shown(screen: LiveRunScreen) -> tuple[Panel, ...]:
+    """The panels of the page that is shown."""
+    assert screen.view is not None
+    assert screen.view.figure is not None
+    return screen.view.figure.panels[screen.first_panel :][: screen.curves.panels_per_page]
 
 
 def keys(screen: LiveRunScreen) -> list[str]:
@@ -247,10 +255,39 @@ async def test_more_curves_are_a_page_on(tmp_path: Path) -> None:
     async with LiveApp(runs.make_run(tmp_path, 130)).run_test(size=(80, 24)) as pilot:
         screen = await seen(pilot)
         assert screen.first_panel == 0
-        await pilot.press("right_square_bracket")
-        assert screen.first_panel == 2
-        await pilot.press("right_square_bracket")
-        assert screen.first_panel == 0
+        for first in (2, 4, 6, 0):
+            await pilot.press("right_square_bracket")
+            assert screen.first_panel == first
+        await pilot.press("left_square_bracket")
+        await pilot.pause()
+        assert screen.first_panel == 6
+        assert [panel.title for panel in shown(screen)] == [
+            "NLL of each cell at epoch 2",
+            "NLL of some cells",
+        ]
+
+
+async def test_a_larger_terminal_shows_full_pages_again(tmp_path: Path) -> None:
+    async with LiveApp(runs.make_run(tmp_path, 130)).run_test(size=(80, 24)) as pilot:
+        screen = await seen(pilot)
+        await pilot.press("left_square_bracket")
+        assert screen.first_panel == 6
+        await pilot.resize_terminal(160, 48)
+        await until(lambda: screen.first_panel == 4)
+        assert len(shown(screen)) == 4
+
+
+async def test_the_curves_are_drawn_along_steps_or_epochs(tmp_path: Path) -> None:
+    async with LiveApp(runs.make_run(tmp_path, 240)).run_test(size=(80, 24)) as pilot:
+        screen = await seen(pilot)
+        assert (shown(screen)[0].x.label, shown(screen)[0].x.high) == ("epoch", 4)
+        await pilot.press("x")
+        await until(lambda: shown(screen)[0].x.label == "step")
+        panel = shown(screen)[0]
+        assert panel.x.high == 300
+        assert panel.marks[-1].x.tolist() == [60, 120, 180, 240]  # type: ignore[union-attr]
+        await pilot.press("x")
+        await until(lambda: shown(screen)[0].x.label == "epoch")
 
 
 async def test_zoom_shows_the_last_half_of_the_epochs(tmp_path: Path) -> None:
@@ -295,6 +332,17 @@ def test_a_running_training_looks_cared_for(
         await seen(pilot)
 
     assert snap_compare(LiveApp(run), terminal_size=size, run_before=ready)
+
+
+def test_the_cells_of_a_training_look_cared_for(snap_compare: Callable[..., bool], tmp_path: Path) -> None:
+    run = runs.make_run(tmp_path, 200)
+
+    async def ready(pilot: Pilot[Any]) -> None:
+        await seen(pilot)
+        await pilot.press("right_square_bracket")
+        await seen(pilot)
+
+    assert snap_compare(LiveApp(run), terminal_size=(160, 48), run_before=ready)
 
 
 def test_a_failed_training_looks_cared_for(snap_compare: Callable[..., bool], tmp_path: Path) -> None:

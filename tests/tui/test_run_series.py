@@ -7,14 +7,17 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spivae.figure.spec import Figure, Line
+from spivae.figure.spec import Figure, Heatmap, HLine, Line, Panel, Points, Text, VLine
+from spivae.figure.steady import linear_limits, round_up
 from spivae.training.metrics import MetricsReader, MetricsWriter
-from spivae_tui.run_figure import calm, figure, linear_limits, round_up
+from spivae.training.run import CellAxis, RunInfo
+from spivae_tui.run_figure import calm, figure
 from spivae_tui.run_series import Buckets, RunSeries
 
 
@@ -198,7 +201,7 @@ def test_a_long_file_is_read_in_pieces(tmp_path: Path) -> None:
 def curves(records: list[dict[str, Any]], epochs: int = 10, window: float = 1.0) -> Figure:
     series = RunSeries()
     series.feed(records)
-    return figure(series, epochs, window, 1 / 367)
+    return figure(series, RunInfo("run", "sbm", epochs, 0.0), window, 1 / 367)
 
 
 def test_the_axes_seldom_move_while_a_curve_grows() -> None:
@@ -236,11 +239,105 @@ def test_a_single_spike_does_not_flatten_the_loss() -> None:
 
 def test_a_phase_without_kl_lies_beneath_all_others() -> None:
     records = [{**step(number), "beta": 0.0 if number < 20 else 1e-2} for number in range(1, 40)]
-    panel = curves(records).panels[-1]
+    panel = curves(records).panels[3]
     line = next(mark for mark in panel.marks if isinstance(mark, Line))
     assert line.y[0] == panel.y.low
     assert line.y[-1] == 1e-2
     assert line.y[0] < 1 / 3670
+
+
+GRID = (CellAxis("alpha", (0.5, 1.0, 1.5), "α"), CellAxis("D", (1e-4, 1e-2), scale="log"))
+
+
+def with_cells(number: int, **changes: Any) -> dict[str, Any]:
+    nll = [-2.0 + 0.1 * cell + 1 / number for cell in range(6)]
+    mu = [[0.1 * number * cell for cell in range(6)], [0.0] * 6]
+    return {**epoch(number), "nll_cells": nll, "mu_cells": mu, **changes}
+
+
+def cell_series(epochs: int, **changes: Any) -> RunSeries:
+    series = RunSeries()
+    for number in range(1, epochs + 1):
+        steps = [step(10 * (number - 1) + index) for index in range(1, 11)]
+        series.feed([*steps, with_cells(number, **changes)])
+    return series
+
+
+def panels_of(series: RunSeries, grid: tuple[CellAxis, ...] = GRID, **more: Any) -> dict[str, Panel]:
+    info = RunInfo("run", "sbm", 20, 0.0, steps=200, grid=grid)
+    return {panel.title or panel.y.label: panel for panel in figure(series, info, **more).panels}
+
+
+def test_the_cells_are_drawn_at_their_newest_epoch_and_along_the_training() -> None:
+    panels = panels_of(cell_series(12))
+    (heatmap,) = panels["NLL of each cell at epoch 12"].marks
+    assert isinstance(heatmap, Heatmap)
+    expected = [[-2.0 + 0.1 * (2 * i + j) + 1 / 12 for i in range(3)] for j in range(2)]
+    np.testing.assert_allclose(heatmap.values, expected)
+    lines = panels["NLL of some cells"].marks
+    assert [line.label for line in lines] == [
+        "0.5, 0.0001", "0.5, 0.01", "1.5, 0.0001", "1.5, 0.01", "1, 0.01",
+    ]  # fmt: skip
+    for line, cell in zip(lines, (0, 1, 4, 5, 3), strict=True):
+        assert isinstance(line, Line)
+        np.testing.assert_allclose(line.y, [-2.0 + 0.1 * cell + 1 / n for n in range(1, 13)])
+    means = panels["μ against α at epoch 12"].marks
+    assert all(isinstance(mark, Points) for mark in means)
+    np.testing.assert_allclose(means[0].y, 1.2 * np.arange(6))  # type: ignore[union-attr]
+    assert means[0].x.tolist() == [0.5, 0.5, 1.0, 1.0, 1.5, 1.5]  # type: ignore[union-attr]
+
+
+def test_the_epochs_do_not_carry_the_cells_and_few_of_them_are_kept() -> None:
+    series = cell_series(300)
+    assert not any("nll_cells" in row or "mu_cells" in row for row in series.epochs)
+    assert series.cells is not None
+    assert len(series.cells) <= 128
+    assert series.cells.x[-1] == 300
+
+
+@pytest.mark.parametrize("grid", [(), GRID[:1]])
+def test_cells_of_no_or_another_grid_are_not_drawn(grid: tuple[CellAxis, ...]) -> None:
+    assert len(panels_of(cell_series(3), grid)) == 5
+
+
+def test_an_older_run_without_cells_is_drawn_and_says_so() -> None:
+    series = RunSeries()
+    series.feed([*map(step, range(1, 21)), epoch(1), epoch(2)])
+    assert list(panels_of(series)) == [
+        "loss",
+        "KL per latent",
+        "learning rate",
+        "beta",
+        "KL per latent, beta",
+    ]
+
+
+def test_an_empty_cell_is_left_out() -> None:
+    panels = panels_of(cell_series(2, nll_cells=[None, 0.1, 0.2, 0.3, 0.4, 0.5]))
+    (heatmap,) = panels["NLL of each cell at epoch 2"].marks
+    assert np.isnan(heatmap.values[0, 0])  # type: ignore[union-attr]
+    assert np.isfinite(heatmap.values).sum() == 5  # type: ignore[union-attr]
+
+
+def test_cells_after_the_place_of_a_resumption_are_forgotten() -> None:
+    series = cell_series(5)
+    series.feed([step(26)])
+    assert series.cells is not None
+    assert series.cells.x.tolist() == [1, 2]
+    assert series.mu is None
+
+
+def test_along_steps_every_place_is_counted_in_steps() -> None:
+    series = cell_series(10)
+    epochs, steps = panels_of(series, phases=(4, 16)), panels_of(series, phases=(4, 16), unit="step")
+    for name in ("loss", "KL per latent", "beta", "learning rate"):
+        for before, after in zip(epochs[name].marks, steps[name].marks, strict=True):
+            if not isinstance(before, HLine | Text):
+                np.testing.assert_allclose(after.x, 10 * np.asarray(before.x))  # type: ignore[union-attr]
+        assert steps[name].x.label == "step"
+        assert [mark.x for mark in steps[name].marks if isinstance(mark, VLine)] in ([40], [])
+    assert any(isinstance(mark, VLine) for mark in steps["loss"].marks)
+    assert "NLL of each cell at step 100" in steps
 
 
 def test_a_model_without_latents_has_three_panels() -> None:
