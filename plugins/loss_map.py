@@ -83,8 +83,8 @@ class LossMap(Analysis):
             legend=", ".join(axis.label for axis in (first, *second)),
         )
         caption = (
-            f"Mean NLL {found['nll']:.4f}, KL {found['kl']:.2f} nats, "
-            f"-ELBO {found['neg_elbo']:.4f} per step (at z = μ)"
+            f"NLL {found['nll']:.4f}, KL {found['kl']:.2f} nats, "
+            f"-ELBO {found['neg_elbo']:.4f} per step (z = μ)"
         )
         panels = (curves, *([heatmap_of(result)] if second else []), time)
         return Figure(panels=panels, title=self.title, caption=caption, columns=2)

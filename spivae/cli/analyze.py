@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +19,11 @@ from spivae.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from spivae.analysis import Analysis
-    from spivae.figure.cells import Row
     from spivae.figure.spec import Figure
     from spivae.plugins import Plugins
     from spivae.worker.answers import Answer
 
 _DATA = declared_options(DataOptions)
-_ROWS_OF_A_PANEL = 16
 
 
 class AnalyzeCommand(click.Command):
@@ -191,51 +187,11 @@ def _own(declared: Sequence[Any], flags: dict[str, Any]) -> dict[str, object]:
 
 def _draw(figures: Sequence[Figure], width: int | None, height: int | None, glyphs: str | None) -> None:
     from spivae.figure.look import Look
+    from spivae.figure.showing import show
 
-    look = Look.detect(os.environ, sys.stdout.encoding)
-    if glyphs is not None:
-        look = Look.detect({**os.environ, "SPIVAE_GLYPHS": glyphs}, sys.stdout.encoding)
-    across = width or shutil.get_terminal_size((100, 24)).columns
-    show = _styled(across) if sys.stdout.isatty() else _plain
-    if show is _plain:
-        look = replace(look, colors="none")
+    wish = {} if glyphs is None else {"SPIVAE_GLYPHS": glyphs}
+    look = Look.detect({**os.environ, **wish}, sys.stdout.encoding)
     for number, figure in enumerate(figures):
-        for rows in _pages(figure, across, height, look):
-            if number:
-                emit()
-            show(rows)
-
-
-def _plain(rows: Sequence[Row]) -> None:
-    for row in rows:
-        emit("".join(span.text for span in row).rstrip())
-
-
-def _styled(width: int) -> Callable[[Sequence[Row]], None]:
-    from rich.console import Console
-
-    from spivae.figure.rich_text import to_rich
-
-    console = Console(width=width, highlight=False)
-
-    def show(rows: Sequence[Row]) -> None:
-        for line in to_rich(rows):
-            line.rstrip()
-            console.print(line)
-
-    return show
-
-
-def _pages(figure: Figure, width: int, height: int | None, look: Any) -> Iterator[list[Row]]:
-    """The figure in as many rows as all of its panels need, or in pages of the wanted height."""
-    from spivae.figure.terminal import draw, panels_per_page
-
-    count = len(figure.panels)
-    if height is None:
-        around = bool(figure.title) + bool(figure.caption)
-        heights = (around + _ROWS_OF_A_PANEL * rows for rows in range(1, count + 1))
-        height = next((h for h in heights if panels_per_page(figure, width, h) >= count), 24)
-    first = 0
-    while first < max(count, 1):
-        yield draw(figure, width, height, look, first)
-        first += panels_per_page(figure, width, height)
+        if number:
+            emit()
+        show(figure, width, height, look, emit)

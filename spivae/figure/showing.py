@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from spivae.figure.cells import Row
@@ -32,28 +32,51 @@ def pages(figure: Figure, width: int, height: int | None, look: Look) -> Iterato
 
 def text_of(figure: Figure, width: int | None = None, height: int | None = None) -> str:
     """The figure as lines of text without colours, as wide as the terminal where `width` is None."""
-    look = replace(Look.detect(os.environ, sys.stdout.encoding), colors="none")
-    return "\n\n".join(
-        "\n".join("".join(span.text for span in row).rstrip() for row in rows)
-        for rows in pages(figure, width or shutil.get_terminal_size((100, 24)).columns, height, look)
-    )
+    look = replace(_detected(), colors="none")
+    return "\n".join(_lines(figure, width or _terminal_width(), height, look))
 
 
-def show(figure: Figure, width: int | None = None, height: int | None = None) -> None:
-    """Draw the figure on the standard output, in colour where that is a terminal."""
+def show(
+    figure: Figure,
+    width: int | None = None,
+    height: int | None = None,
+    look: Look | None = None,
+    write: Callable[[str], object] = print,
+) -> None:
+    """Draw the figure: in colour on the standard output where that is a terminal, else line by line.
+
+    `write` takes the lines without colours.
+    """
+    look, width = look or _detected(), width or _terminal_width()
     if not sys.stdout.isatty():
-        print(text_of(figure, width, height))
+        for text in _lines(figure, width, height, replace(look, colors="none")):
+            write(text)
         return
     from rich.console import Console
 
     from spivae.figure.rich_text import to_rich
 
-    across = width or shutil.get_terminal_size((100, 24)).columns
-    console = Console(width=across, highlight=False)
-    for number, rows in enumerate(
-        pages(figure, across, height, Look.detect(os.environ, sys.stdout.encoding))
-    ):
+    console = Console(width=width, highlight=False)
+    for number, rows in enumerate(pages(figure, width, height, look)):
         if number:
             console.print()
         for line in to_rich(rows):
+            line.rstrip()
             console.print(line)
+
+
+def _lines(figure: Figure, width: int, height: int | None, look: Look) -> Iterator[str]:
+    """The pages without colours, with an empty line between them."""
+    for number, rows in enumerate(pages(figure, width, height, look)):
+        if number:
+            yield ""
+        for row in rows:
+            yield "".join(span.text for span in row).rstrip()
+
+
+def _detected() -> Look:
+    return Look.detect(os.environ, sys.stdout.encoding)
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size((100, 24)).columns

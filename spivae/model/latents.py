@@ -20,4 +20,6 @@ def surviving(kl_latents: Iterable[float]) -> list[int]:
 def check_latent(wanted: int | None, count: int) -> None:
     """Raise SpivaeError where an option asks for a latent that a model of `count` latents does not have."""
     if wanted is not None and not 0 <= wanted < count:
-        raise SpivaeError(f"option latent: there is no latent {wanted}; this model has 0..{count - 1}")
+        raise SpivaeError(
+            f"option latent: there is no latent {wanted}; this model has latents 0..{count - 1}"
+        )

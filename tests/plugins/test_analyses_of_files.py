@@ -75,7 +75,9 @@ def test_a_wavenet_alone_is_analyzed_or_the_figure_says_that_there_is_nothing(se
 
 @pytest.mark.parametrize("name", WITH_LATENTS)
 def test_a_latent_that_is_not_there_is_named(session, trained, name):
-    with pytest.raises(SpivaeError, match=r"option latent: there is no latent 6; this model has 0\.\.5"):
+    with pytest.raises(
+        SpivaeError, match=r"option latent: there is no latent 6; this model has latents 0\.\.5"
+    ):
         session.analyze(trained, name, {"latent": 6}, {"per_cell": 1})
 
 

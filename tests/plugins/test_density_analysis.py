@@ -74,7 +74,7 @@ def test_the_number_of_bins_is_the_seeds_at_its_size_and_less_for_less(trajector
 
 
 def test_a_latent_or_quantity_that_is_not_there_is_refused():
-    with pytest.raises(SpivaeError, match=r"no latent 7; this model has 0\.\.2"):
+    with pytest.raises(SpivaeError, match=r"no latent 7; this model has latents 0\.\.2"):
         of(latent=7)
     with pytest.raises(SpivaeError, match=r"sbm has no 'tau'; choose from alpha, D, 1 for log"):
         of(against="tau")

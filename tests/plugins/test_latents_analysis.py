@@ -78,7 +78,7 @@ def test_one_latent_can_be_looked_at_alone():
 
 
 def test_a_latent_that_is_not_there_is_refused():
-    with pytest.raises(SpivaeError, match=r"no latent 3; this model has 0\.\.2"):
+    with pytest.raises(SpivaeError, match=r"no latent 3; this model has latents 0\.\.2"):
         of_sbm(latent=3)
 
 

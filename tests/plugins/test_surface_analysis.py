@@ -54,7 +54,7 @@ def test_surviving_latents_come_first():
 
 def test_one_latent_alone_or_none_that_is_not_there():
     assert [panel.title for panel in SURFACE.figure(of(latent=2)).panels] == ["Latent 2 (idle)"]
-    with pytest.raises(SpivaeError, match=r"no latent 3; this model has 0\.\.2"):
+    with pytest.raises(SpivaeError, match=r"no latent 3; this model has latents 0\.\.2"):
         of(latent=3)
 
 
