@@ -133,8 +133,8 @@ def caption(count, latents):
         return NO_LATENTS
     if not latents:
         return f"No latent survives: no KL is above {SURVIVING_KL} nats. Choose one with the option latent."
-    named = "; ".join(f"{found['latent']} {words(found)}" for found in latents if found["expression"])
-    nameless = " ".join(f"{found['latent']}: {found['reason']}." for found in latents if found["reason"])
+    named = "; ".join(f"z{found['latent']} {words(found)}" for found in latents if found["expression"])
+    nameless = " ".join(f"z{found['latent']}: {found['reason']}." for found in latents if found["reason"])
     return f"Trajectories' R² (ceiling): {named}. {nameless}".strip() if named else nameless
 
 

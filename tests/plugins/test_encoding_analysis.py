@@ -57,7 +57,7 @@ def test_the_caption_tells_the_time_and_how_well_single_trajectories_follow():
     assert found["expression"].startswith("ln(α D t*^(α-1)), t* = ")
     assert abs(found["t_star"] - 20) < 4 * found["t_star_sd"]
     caption = ENCODING.figure(result).caption
-    assert f"0 {found['r2_trajectory']:.2f} ({found['ceiling']:.2f})" in caption
+    assert f"z0 {found['r2_trajectory']:.2f} ({found['ceiling']:.2f})" in caption
     assert f"t* = {found['t_star']:.3g} ± " in caption
 
 
@@ -77,8 +77,8 @@ def test_what_cannot_be_named_is_drawn_against_a_parameter_that_varies():
     assert (panel.x.label, panel.x.scale) == ("D", "log")
     assert not any(isinstance(mark, Line) for mark in panel.marks)
     caption = ENCODING.figure(of_latents(rng.standard_normal(len(THETA)), aged(LENGTH))).caption
-    assert caption.startswith("Trajectories' R² (ceiling): 1 ")
-    assert "0: no expression explains half of it" in caption
+    assert caption.startswith("Trajectories' R² (ceiling): z1 ")
+    assert "z0: no expression explains half of it" in caption
 
 
 def test_one_latent_can_be_looked_at_alone_also_an_idle_one():
