@@ -95,7 +95,7 @@ def _decode(model: WaveNetVAE, z: torch.Tensor, length: int, at_once: int) -> to
 
     if model.vae is None:
         return None
-    return torch.cat([model.vae.decode(part, length) for part in z.split(at_once)])
+    return torch.cat([model.vae.decode(part, length) for part in torch.split(z, at_once)])
 
 
 def generate_like(

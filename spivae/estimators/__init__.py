@@ -5,7 +5,7 @@
 """
 
 from spivae.estimators.correlation import displacement_correlation
-from spivae.estimators.expectations import Expectations
+from spivae.estimators.expectations import Expectations, windows
 from spivae.estimators.exponents import exponent, exponent_seed, tea_msd_exponent
 from spivae.estimators.fits import log_square_fit, ta_msd_fit
 from spivae.estimators.msd import ea_msd, positions_of, ta_msd
@@ -23,4 +23,5 @@ __all__ = [
     "ta_msd",
     "ta_msd_fit",
     "tea_msd_exponent",
+    "windows",
 ]

@@ -42,6 +42,25 @@ class Expectations:
             return covariances(self.process, theta, start + length)[:, start:]
         return np.repeat(covariances(self.process, theta, 1)[:, :, 0], length, axis=1)
 
+    def window_squares(
+        self, theta: Array, length: int, start: int, window: int
+    ) -> tuple[Array, Array] | None:
+        """The mean square of the displacements in successive windows of whole steps, as a random number.
+
+        Its mean and its standard deviation for one trajectory, both (n, length // window).
+        """
+        mean, variance = self.mean(theta, length, start), self.variance(theta, length, start)
+        if mean is None or variance is None:
+            return None
+        mean, variance = (windows(values, window) for values in (mean, variance))
+        # the variance of a sum of squares of correlated normal numbers, the diagonal first
+        spread = (2 * variance**2 + 4 * mean**2 * variance).sum(axis=-1)
+        if self.memory == "stationary":
+            beside = covariances(self.process, theta, window)[:, None] * (1 - np.eye(window))
+            spread = spread + 2 * np.square(beside).sum(axis=(-2, -1))
+            spread = spread + 4 * np.einsum("nwi,nwij,nwj->nw", mean, beside, mean)
+        return (variance + mean**2).mean(axis=-1), np.sqrt(spread) / window
+
     def correlation(self, theta: Array, lags: Array) -> Array | None:
         """Normalised autocorrelation (n, k) of the displacements at whole lags (k,)."""
         lags = np.asarray(lags)
@@ -82,6 +101,12 @@ class Expectations:
             moved = drift[:, ends] - drift[:, begins]
             out[:, column] = (spread[:, ends] - spread[:, begins] + moved**2).mean(axis=1)
         return out
+
+
+def windows(values: Array, width: int) -> Array:
+    """Values (..., T) as (..., T // width, width): successive windows, without an incomplete last one."""
+    count = values.shape[-1] // width
+    return values[..., : count * width].reshape(*values.shape[:-1], count, width)
 
 
 def _memory_of(process: Process) -> Memory | None:
