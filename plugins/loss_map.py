@@ -86,6 +86,8 @@ class LossMap(Analysis):
             f"NLL {found['nll']:.4f}, KL {found['kl']:.2f} nats, "
             f"-ELBO {found['neg_elbo']:.4f} per step (z = μ)"
         )
+        if "entropy_in_time" in result.arrays:
+            caption += ". Dashed: entropy"
         panels = (curves, *([heatmap_of(result)] if second else []), time)
         return Figure(panels=panels, title=self.title, caption=caption, columns=2)
 
