@@ -32,6 +32,8 @@ from spivae.figure.spec import (
     Text,
     VLine,
 )
+from spivae.figure.trained_cells import TrainedCells
+from spivae.figure.training import NO_CELLS, TrainingCurves, training_panels
 from spivae.hookspecs import hookimpl
 from spivae.identification import Identified, identify
 from spivae.limits import (
@@ -53,6 +55,7 @@ from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
 
 __all__ = [
+    "NO_CELLS",
     "NO_LATENTS",
     "SURVIVING_KL",
     "Analysis",
@@ -80,6 +83,8 @@ __all__ = [
     "Result",
     "SpivaeError",
     "Text",
+    "TrainedCells",
+    "TrainingCurves",
     "VLine",
     "abscissas",
     "axes_of",
@@ -104,4 +109,5 @@ __all__ = [
     "option",
     "posterior",
     "surviving",
+    "training_panels",
 ]

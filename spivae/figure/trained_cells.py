@@ -60,16 +60,16 @@ def _means(cells: TrainedCells, mu: Array, alive: Sequence[int], moment: str) ->
     idle: list[Mark] = [Points(x=first, y=row, muted=True) for z, row in enumerate(mu) if z not in alive]
     marks = [Points(x=first, y=mu[z], label=f"z{z}", color=z) for z in alive]
     return Panel(
-        title=f"μ against {cells.axes[0].label} at {moment}",
+        title=f"Mean latents of each cell at {moment}",
         x=cells.axes[0],
-        y=Axis(label="mean of each cell"),
+        y=Axis(label="μ"),
         marks=(*idle, *marks),
     )
 
 
 def _newest(cells: TrainedCells, moment: str) -> Panel:
     """A map over the first two parameters, all others averaged over; of one parameter a curve."""
-    title, label = f"NLL of each cell at {moment}", "NLL per step"
+    title, label = f"NLL of each cell at {moment}", "NLL"
     nll = cells.nll[-1].reshape(cells.shape)
     if len(cells.shape) == 1:
         marks: tuple[Mark, ...] = (Line(x=cells.values[0], y=nll, color=0),)
@@ -105,7 +105,7 @@ def _over_time(cells: TrainedCells, x: Axis) -> Panel:
     return Panel(
         title="NLL of some cells",
         x=x,
-        y=Axis(label="NLL per step", unit="nats", low=low, high=high),
+        y=Axis(label="NLL", unit="nats", low=low, high=high),
         marks=tuple(marks),
         legend=", ".join(axis.label for axis in cells.axes),
     )

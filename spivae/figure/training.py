@@ -20,7 +20,7 @@ from spivae.model.latents import SURVIVING_KL, surviving
 Array = npt.NDArray[np.float64]
 KLScale = Literal["log", "symlog"]
 
-NO_CELLS = "The NLL of the parameter cells was not recorded."
+NO_CELLS = "No NLL of cells was recorded."
 LEAST_KL = 1e-4  # nats; below it a log axis would show only noise
 
 
@@ -32,16 +32,18 @@ def _nothing() -> Array:
 class TrainingCurves:
     """What a training has recorded. All places along it (`x`, `ends`, `phases`) are epochs, or all are steps.
 
-    `loss` (n,), `kl` (n, Z), `beta` (n,) and, where it is known, `rate` (n,) stand at `x` (n,). The results
-    of validations stand at `ends` (e,): `validation` is the loss that is trained on, `nll` and `neg_elbo` are
-    drawn where they are given. `batches` is a polyline through the losses of single batches, `phases` are the
-    places where a phase begins after another, `true_beta` is the weight that makes the loss the -ELBO.
+    `loss` (n,), `kl` (n, Z), `beta` (n,) and, where it is known, `rate` (n,) stand at `x` (n,); `beta` at
+    `beta_at` where that is given. The results of validations stand at `ends` (e,): `validation` is the loss
+    that is trained on, `nll` and `neg_elbo` are drawn where they are given. `batches` is a polyline through
+    the losses of single batches, `phases` are the places where a phase begins after another, `true_beta` is
+    the weight that makes the loss the -ELBO.
     """
 
     x: Array
     loss: Array
     kl: Array
     beta: Array
+    beta_at: Array | None = None
     rate: Array | None = None
     batches: tuple[Array, Array] | None = None
     ends: Array = field(default_factory=_nothing)
@@ -61,20 +63,24 @@ def training_panels(
     `x` has the limits that are shown. The KL of the latents comes once for each of `kl_scales`: "symlog"
     has beta beside it, and shows what is 0.
     """
-    latents = curves.kl.shape[1]
+    latents, beta_at = curves.kl.shape[1], _beta_at(curves)
     first, *more = [kl_panel(curves, x, scale) for scale in kl_scales] if latents else [None]
     panels = [
         loss_panel(curves, x),
         first,
         elbo_panel(curves, x),
         rate_panel(curves, x),
-        beta_panel(curves.x, curves.beta, x, curves.true_beta, curves.phases),
+        beta_panel(beta_at, curves.beta, x, curves.true_beta, curves.phases),
         *more,
     ]
     if curves.cells is not None:
         alive = surviving(curves.kl[-1]) if len(curves.kl) else []
         panels += cell_panels(curves.cells, x, alive)
     return tuple(panel for panel in panels if panel is not None)
+
+
+def _beta_at(curves: TrainingCurves) -> Array:
+    return curves.x if curves.beta_at is None else curves.beta_at
 
 
 def _borders(phases: Array, x: Axis) -> list[Mark]:
@@ -119,7 +125,7 @@ def kl_panel(curves: TrainingCurves, x: Axis, scale: KLScale) -> Panel:
     marks.append(HLine(y=SURVIVING_KL, muted=True))
     kl = np.maximum(curves.kl, LEAST_KL) if scale == "log" else curves.kl
     if scale == "symlog":
-        marks.append(Line(x=curves.x, y=curves.beta, label="beta", muted=True))
+        marks.append(Line(x=_beta_at(curves), y=curves.beta, label="beta", muted=True))
     marks += [Line(x=curves.x, y=column, label=f"z{index}", color=index) for index, column in enumerate(kl.T)]
     seen = np.append(inside(x, curves.x, kl), SURVIVING_KL)
     low, high = log_limits(seen, LEAST_KL) or (None, None)

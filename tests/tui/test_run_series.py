@@ -281,7 +281,7 @@ def test_the_cells_are_drawn_at_their_newest_epoch_and_along_the_training() -> N
     for line, cell in zip(lines, (0, 1, 4, 5, 3), strict=True):
         assert isinstance(line, Line)
         np.testing.assert_allclose(line.y, [-2.0 + 0.1 * cell + 1 / n for n in range(1, 13)])
-    means = panels["μ against α at epoch 12"].marks
+    means = panels["Mean latents of each cell at epoch 12"].marks
     assert all(isinstance(mark, Points) for mark in means)
     np.testing.assert_allclose(means[0].y, 1.2 * np.arange(6))  # type: ignore[union-attr]
     assert means[0].x.tolist() == [0.5, 0.5, 1.0, 1.0, 1.5, 1.5]  # type: ignore[union-attr]
@@ -310,6 +310,9 @@ def test_an_older_run_without_cells_is_drawn_and_says_so() -> None:
         "beta",
         "KL per latent, beta",
     ]
+    info = RunInfo("run", "sbm", 20, 0.0)
+    assert "No NLL of cells" in figure(series, info).caption
+    assert figure(cell_series(2), msgspec.structs.replace(info, grid=GRID)).caption == ""
 
 
 def test_an_empty_cell_is_left_out() -> None:
