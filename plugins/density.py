@@ -108,24 +108,41 @@ def caption(result):
     if not kept:
         return "Too few trajectories: ask for more in each cell (per_cell), or for fewer bins."
     return (
-        f"Bins with fewer than {found['at_least']} counts are empty: they hold {1 - kept / total:.0%} "
+        f"Bins with fewer than {found['at_least']} counts are empty: they hold {1 - kept / total:.1%} "
         "of the trajectories."
     )
 
 
 def panels_of(result):
     """A panel for each latent and each quantity."""
+    if not result.scalars["shown"]:
+        return
+    axes = axes_of(result.arrays)
     for latent in result.scalars["shown"]:
-        for k, axis in enumerate(axes_of(result.arrays)):
+        low, high = shown_range(result, latent, len(axes))
+        for k, axis in enumerate(axes):
             yield Panel(
                 title=f"Latent {latent} against {axis.label}",
                 x=axis,
-                y=Axis(label=f"μ_{latent}"),
-                marks=(density_of(result, latent, k, axis.scale),),
+                y=Axis(label=f"μ_{latent}", low=low, high=high),
+                marks=(density_of(result, latent, k),),
             )
 
 
-def density_of(result, latent, k, scale):
+def shown_range(result, latent, quantities):
+    """The range of mu that any panel of a latent shows, so that a few far ones do not press the rest flat."""
+    low, high = [], []
+    for k in range(quantities):
+        counts = result.arrays[f"counts_{latent}_{k}"]
+        rows = np.flatnonzero((counts >= result.scalars["at_least"]).any(axis=0))
+        if len(rows):
+            edges = result.arrays[f"y_edges_{latent}_{k}"]
+            low.append(float(edges[rows[0]]))
+            high.append(float(edges[rows[-1] + 1]))
+    return min(low, default=None), max(high, default=None)
+
+
+def density_of(result, latent, k):
     """The histogram, or where no bin has enough counts a word that tells so."""
     at_least = result.scalars["at_least"]
     counts = result.arrays[f"counts_{latent}_{k}"]

@@ -61,7 +61,16 @@ def test_bins_below_the_wanted_count_are_empty_and_their_share_is_told():
     np.testing.assert_array_equal(np.isnan(values), counts < 3)
     np.testing.assert_array_equal(values[counts >= 3], counts[counts >= 3])
     share = counts[counts < 3].sum() / len(THETA)
-    assert f"fewer than 3 counts are empty: they hold {share:.0%}" in DENSITY.figure(result).caption
+    assert f"fewer than 3 counts are empty: they hold {share:.1%}" in DENSITY.figure(result).caption
+
+
+def test_far_outliers_do_not_press_the_rest_flat():
+    given = theoretical(SBM, THETA)
+    given[1].mu[0, 0] = 50.0  # a bin with one count
+    found = panels(of(given=given, latent=0))
+    assert len({(panel.y.low, panel.y.high) for panel in found}) == 1
+    assert found[0].y.high < 10
+    assert found[0].marks[0].y_edges[-1] == 50
 
 
 @pytest.mark.parametrize(
