@@ -12,6 +12,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: the work failed. 2: the input was wrong. 130: interrupted.
     """
     from spivae.cli.errors import run
-    from spivae.cli.root import root
 
-    return run(root, list(sys.argv[1:] if arguments is None else arguments))
+    return run(_command, list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _command(arguments: list[str]) -> int:
+    if arguments[:1] == ["analyze"]:
+        from spivae.cli.again import draw_again
+
+        if draw_again(arguments[1:]):
+            return 0
+    from spivae.cli.root import call
+
+    return call(arguments)

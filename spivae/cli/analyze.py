@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +10,20 @@ import click
 
 from spivae.analysis import DataOptions, declared_options
 from spivae.cli import common
+from spivae.cli.again import Drawing, Typed, note_down
 from spivae.cli.common import assignments, checkpoint_argument, common_options
+from spivae.cli.drawing import draw_figures
 from spivae.cli.options import as_click, given, parameter_name, share_out
-from spivae.cli.output import emit, emit_json, note
+from spivae.cli.output import emit_json, note
 from spivae.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from spivae.analysis import Analysis
-    from spivae.figure.spec import Figure
     from spivae.plugins import Plugins
     from spivae.worker.answers import Answer
 
 _DATA = declared_options(DataOptions)
+_TYPED = "spivae.cli.analyze"  # in a context's meta: the arguments, and the checkpoint among them
 
 
 class AnalyzeCommand(click.Command):
@@ -33,7 +33,9 @@ class AnalyzeCommand(click.Command):
         own = list(self.params)
         try:
             ctx.obj = plugins = common.plugins()
-            named = _named(own, args, plugins)
+            words = _words(own, args)
+            ctx.meta[_TYPED] = Typed(list(args), words[0] if words else "")
+            named = [plugins.analyses[name] for name in dict.fromkeys(words[1:]) if name in plugins.analyses]
             if len(named) == 1:
                 self.params = own + flags_of(named[0], own)
             return super().parse_args(ctx, args)
@@ -64,8 +66,8 @@ class AnalyzeCommand(click.Command):
             formatter.write_dl([(item.name, item.title) for item in plugins.analyses.values()])
 
 
-def _named(params: Sequence[click.Parameter], args: Sequence[str], plugins: Plugins) -> list[Analysis]:
-    """The analyses that the arguments name, before it is known which options there are."""
+def _words(params: Sequence[click.Parameter], args: Sequence[str]) -> list[str]:
+    """The arguments that are no options nor their values, before it is known which options there are."""
     with_value = {
         flag
         for param in params
@@ -80,7 +82,7 @@ def _named(params: Sequence[click.Parameter], args: Sequence[str], plugins: Plug
             skip = word in with_value
         else:
             words.append(word)
-    return [plugins.analyses[name] for name in dict.fromkeys(words[1:]) if name in plugins.analyses]
+    return words
 
 
 def flags_of(analysis: Analysis, taken: Sequence[click.Parameter]) -> list[click.Parameter]:
@@ -142,6 +144,7 @@ def analyze(
     """
     from spivae.analysis import parse_options
     from spivae.worker import results
+    from spivae.worker.memory import ask
     from spivae.worker.session import Session
 
     plugins: Plugins = ctx.obj
@@ -153,7 +156,8 @@ def analyze(
     data = parse_options(DataOptions, given(_DATA, flags))
     parsed = {item.name: parse_options(item.options, options[item.name]) for item in chosen}
 
-    session = Session(plugins, results=results.of_user(lambda text: note(f"warning: {text}")))
+    kept = results.of_user(lambda text: note(f"warning: {text}"))
+    session = Session(plugins, results=kept)
     found: list[tuple[Analysis, Answer]] = []
     with progress_bar() as progress:
         for item in chosen:
@@ -176,22 +180,16 @@ def analyze(
             }
         )
         return
-    _draw([answer.figure for _, answer in found], width, height, glyphs)
+    draw_figures([answer.figure for _, answer in found], width, height, glyphs)
+    broken = any(info.status == "error" for info in plugins.infos)  # is told of each time
+    if kept is not None and not (fresh or broken):
+        questions = [
+            ask(plugins, checkpoint, item.name, vars(parsed[item.name]), vars(data)) for item in chosen
+        ]
+        note_down(ctx.meta[_TYPED], questions, session.memory, kept, Drawing(width, height, glyphs))
 
 
 def _own(declared: Sequence[Any], flags: dict[str, Any]) -> dict[str, object]:
     """The analysis's flags that bear their plain names; those are never shared with the data's."""
     data = {option.name for option in _DATA}
     return given([option for option in declared if option.name not in data], flags)
-
-
-def _draw(figures: Sequence[Figure], width: int | None, height: int | None, glyphs: str | None) -> None:
-    from spivae.figure.look import Look
-    from spivae.figure.showing import show
-
-    wish = {} if glyphs is None else {"SPIVAE_GLYPHS": glyphs}
-    look = Look.detect({**os.environ, **wish}, sys.stdout.encoding)
-    for number, figure in enumerate(figures):
-        if number:
-            emit()
-        show(figure, width, height, look, emit)

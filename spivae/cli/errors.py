@@ -6,35 +6,32 @@ import contextlib
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
-
-import click
 
 from spivae.errors import SpivaeError
 
 INTERRUPTED = 130  # as shells say of a process that SIGINT ended
 
 
-def run(root: click.Command, arguments: list[str]) -> int:
-    """Run the command line; an error becomes a line that starts with `error:`, its traceback stays unseen.
+def run(command: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Run a command line; an error becomes a line that starts with `error:`, its traceback stays unseen.
 
     `--debug` anywhere among the arguments shows the traceback first.
     """
-    if "_SPIVAE_COMPLETE" in os.environ:
-        root.main(arguments, prog_name="spivae")  # answers the shell and exits
     for stream in (sys.stdout, sys.stderr):
         # a file name or a Greek letter must never cost the answer
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     try:
-        code = _invoke(root, arguments)
+        code = command(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
         _silence(sys.stdout)  # the reader has seen enough, as in `spivae ls | head`
         return 0
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return INTERRUPTED
     # the last place before the user: what comes here is shown in one line, whatever it is
     except Exception as error:  # noqa: BLE001
@@ -48,19 +45,12 @@ def run(root: click.Command, arguments: list[str]) -> int:
         return code
 
 
-def _invoke(root: click.Command, arguments: list[str]) -> int:
-    try:
-        with root.make_context("spivae", arguments) as context:
-            code = root.invoke(context)
-    except click.exceptions.Exit as leaving:
-        code = leaving.exit_code
-    return code if isinstance(code, int) else 0
-
-
 def describe(error: BaseException) -> tuple[str, int]:
     """What to tell of an error, and the exit code."""
     if isinstance(error, SpivaeError):
         return str(error), error.exit_code
+    import click
+
     if isinstance(error, click.UsageError):
         message = error.format_message().rstrip(".")
         if error.ctx is not None:

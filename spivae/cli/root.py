@@ -32,6 +32,7 @@ COMMANDS = {
     "cache": Listed("cache", "Show or clear what is kept of analyses.", "Look"),
     "data": Listed("data", "Simulate a dataset.", "Make"),
     "train": Listed("train", "Train a model from a recipe.", "Make"),
+    "lr-find": Listed("lr_find", "Find a learning rate for a recipe.", "Make"),
     "runs": Listed("runs", "List trainings and how far they are.", "Make"),
     "stop": Listed("runs", "Ask a training to save and end.", "Make"),
     "predict": Listed("predict", "Latents and losses of given trajectories.", "Use"),
@@ -84,7 +85,7 @@ class Root(click.Group):
 
 
 def _load(module: str, name: str) -> click.Command:
-    command: click.Command = getattr(importlib.import_module(f"spivae.cli.{module}"), name)
+    command: click.Command = getattr(importlib.import_module(f"spivae.cli.{module}"), name.replace("-", "_"))
     return command
 
 
@@ -123,3 +124,17 @@ def root(ctx: click.Context, /, **options: Any) -> Any:
     if ctx.invoked_subcommand is None:
         return ctx.invoke(_load("home", "home"), dirs=(), **options)
     return None
+
+
+def call(arguments: list[str]) -> int:
+    """What click makes of a command line, and its exit code."""
+    if "_SPIVAE_COMPLETE" in os.environ:
+        root.main(arguments, prog_name="spivae")  # answers the shell and exits
+    try:
+        with root.make_context("spivae", arguments) as context:
+            code = root.invoke(context)
+    except click.exceptions.Exit as leaving:
+        code = leaving.exit_code
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    return code if isinstance(code, int) else 0

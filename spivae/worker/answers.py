@@ -1,8 +1,7 @@
-"""What an analysis says, and its bytes for the disk: MessagePack under a checksum, nothing that can run."""
+"""What an analysis says, and its bytes for the disk: MessagePack, and nothing in it that can run."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +11,6 @@ import numpy as np
 from spivae.analysis import Result
 from spivae.figure.showing import show, text_of
 from spivae.figure.spec import Figure, decode_array, encode_array
-
-MAGIC = b"spivae answer 1\n"
-_DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,20 +70,15 @@ def pack(key: str, answer: Answer) -> bytes:
         body = msgspec.msgpack.encode(stored, enc_hook=encode_array)
     except (TypeError, ValueError, OverflowError, NotImplementedError, RecursionError) as error:
         raise Unfit(str(error)) from None
-    content = MAGIC + hashlib.sha256(body).digest() + body
     try:
-        unpack(key, content)
+        unpack(key, body)
     except Damaged as error:
         raise Unfit(str(error)) from None
-    return content
+    return body
 
 
-def unpack(key: str, content: bytes) -> Answer:
+def unpack(key: str, body: bytes) -> Answer:
     """The answer that `pack` wrote for this key. Raises Damaged for anything else."""
-    head = len(MAGIC) + _DIGEST
-    body = content[head:]
-    if content[:head] != MAGIC + hashlib.sha256(body).digest():
-        raise Damaged("is not what was written")
     try:
         stored = msgspec.msgpack.decode(body, type=_Stored, dec_hook=decode_array)
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:

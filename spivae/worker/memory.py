@@ -88,43 +88,40 @@ class Memory:
         if self._results is not None and key and self._sources.unchanged() and self.key(question) == key:
             self._results.put(key, answer)
 
+    def trace(self, question: Question) -> tuple[str, list[Path]]:
+        """The key of a question, "" if the code has changed since, and the files and packages behind it."""
+        key, places = self._traced(question)
+        return (key if self._sources.unchanged() else ""), places
+
     def key(self, question: Question) -> str:
         """64 hexadecimal digits, or "" where not all is known that the answer depends on.
 
         A file that cannot be read has no key, so that the work itself tells of it. Raises SpivaeError for a
         checkpoint that cannot be read and a process that no plugin provides.
         """
+        return self._traced(question)[0]
+
+    def _traced(self, question: Question) -> tuple[str, list[Path]]:
+        unknown = ("", list[Path]())
         if self._results is None or not question.analysis.remembered:
-            return ""
+            return unknown
         header = read_header(question.checkpoint, self._plugins.read_checkpoint)
         if header.format not in FORMATS:
-            return ""
+            return unknown
         process = self._plugins.process(header.process)
         code = self._sources.of(type(question.analysis), type(process))
         if code is None:
-            return ""
+            return unknown
         try:
-            parts = (
-                (__version__, np.__version__, torch_version(), *code),
-                (process.name, question.analysis.name, self._content(question.checkpoint)),
-                self._chosen(question.options),
-                self._chosen(question.data),
-            )
+            files = [torch_version(), question.checkpoint, *_files(question.options), *_files(question.data)]
+            contents = [self._content(file) for file in files]
         except OSError:
-            return ""
+            return unknown
+        names = (process.name, question.analysis.name)
+        chosen = (_chosen(question.options), _chosen(question.data))
         # plain values, which have one spelling each
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-    def _chosen(self, options: Any) -> list[tuple[object, ...]]:
-        """Each option's name and value, and what is in the file that a text may name. Raises OSError."""
-        found: list[tuple[object, ...]] = []
-        for option in declared_options(type(options)):
-            value = getattr(options, option.name)
-            names_file = isinstance(value, str) and not option.choices and os.path.exists(value)
-            # a default may be a whole number where a real one is meant
-            plain = option.kind(value) if value is not None else None
-            found.append((option.name, plain, self._content(Path(value)) if names_file else ""))
-        return found
+        parts = (__version__, np.__version__, *code.values(), *contents, names, chosen)
+        return hashlib.sha256(repr(parts).encode()).hexdigest(), [*code, *files]
 
     def _content(self, path: Path) -> str:
         """SHA-256 of a file, of a large one from memory where nothing tells of a change. Raises OSError."""
@@ -137,3 +134,17 @@ class Memory:
         if identity not in self._hashes:
             self._hashes[identity] = content_hash(path)
         return self._hashes[identity]
+
+
+def _chosen(options: Any) -> list[tuple[str, Any]]:
+    """Each option's name and value."""
+    declared = [(option, getattr(options, option.name)) for option in declared_options(type(options))]
+    # a default may be a whole number where a real one is meant
+    return [(option.name, None if value is None else option.kind(value)) for option, value in declared]
+
+
+def _files(options: Any) -> list[Path]:
+    """What options name on the disk, which counts with what is in it."""
+    texts = [option.name for option in declared_options(type(options)) if not option.choices]
+    values = [getattr(options, name) for name in texts]
+    return [Path(value) for value in values if isinstance(value, str) and os.path.exists(value)]

@@ -7,12 +7,13 @@ whole and replaced whole, and one that is damaged counts as none, so no lock is 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,14 +26,17 @@ DEFAULT_MB = 256
 SHARE = 10  # an entry takes at most this part of the limit
 MAX_ENTRIES = 1000  # so that looking through the folder stays quick on a slow file system
 ABANDONED = 3600  # seconds after which what a killed process was writing is removed
-_ENTRY = re.compile(r"[0-9a-f]{64}\.answer")
-_UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.answer\..+\.part")
+MAGIC = b"spivae results 1\n"
+_HEAD = len(MAGIC) + hashlib.sha256().digest_size
+# an answer, or what a command asked for: see spivae.cli.again
+_ENTRY = re.compile(r"[0-9a-f]{64}\.(answer|command)")
+_UNFINISHED = re.compile(r"\.[0-9a-f]{64}\.(answer|command)\..+\.part")
 
 log = logging.getLogger(__name__)
 
 
 class Usage(NamedTuple):
-    """How many entries there are, and their bytes."""
+    """How many answers there are, and the bytes of all that is kept."""
 
     entries: int
     size: int
@@ -62,57 +66,69 @@ class Results:
 
     def get(self, key: str) -> Answer | None:
         """The answer to a key, which now counts as used; None where there is none that can be read."""
-        path = self._path(key)
+        body = self.read(f"{key}.answer")
         try:
-            status = os.stat(path)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > self.largest:
-                return None
-            with open(path, "rb") as file:
-                answer = unpack(key, file.read(self.largest))
-        except OSError:
-            return None
+            return unpack(key, body) if body is not None else None
         except Damaged as error:
-            log.info("%s: %s; it is made again", path, error)
+            log.info("the answer %s is made again: it %s", key, error)
             return None
-        with contextlib.suppress(OSError):  # of a folder that is only read
-            os.utime(path)
-        return answer
 
     def put(self, key: str, answer: Answer) -> None:
         """Keep an answer, unless it is large or cannot be written as bytes."""
         if sum(getattr(array, "nbytes", 0) for array in answer.result.arrays.values()) > self.largest:
             return
         try:
-            content = pack(key, answer)
+            self.write(f"{key}.answer", pack(key, answer))
         except Unfit as error:
             log.info("an answer is not kept: %s", error)
-            return
-        if len(content) > self.largest:
+
+    def read(self, name: str) -> bytes | None:
+        """What was written under a name, which now counts as used; None where it is not there, or damaged."""
+        path = self.folder / name
+        try:
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > self.largest:
+                return None
+            with open(path, "rb") as file:
+                content = file.read(self.largest)
+        except OSError:
+            return None
+        head, body = content[:_HEAD], content[_HEAD:]
+        if head != _head(body):
+            log.info("%s is damaged, and made again", path)
+            return None
+        with contextlib.suppress(OSError):  # of a folder that is only read
+            os.utime(path)
+        return body
+
+    def write(self, name: str, body: bytes) -> None:
+        """Keep bytes under a name, 64 hexadecimal digits and a known ending; not where they are many."""
+        if not _ENTRY.fullmatch(name):
+            raise ValueError(name)
+        if _HEAD + len(body) > self.largest:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with replacing(self._path(key)) as file:
-                file.write(content)
+            with replacing(self.folder / name) as file:
+                file.write(_head(body))
+                file.write(body)
             self._evict()
         except (OSError, WorkFailed) as error:
             self._refused(error.__cause__ if isinstance(error, WorkFailed) else error)
 
     def usage(self) -> Usage:
-        entries = list(self._entries())
-        return Usage(len(entries), sum(entry.size for entry in entries))
+        """How many answers there are, and the bytes of all that is kept."""
+        return _usage(self._entries())
 
     def clear(self) -> Usage:
-        """Remove all entries, and nothing else that is in the folder; what was removed.
+        """Remove all that is kept, and nothing else that is in the folder; what was removed.
 
         Raises WorkFailed where the system refuses.
         """
         removed = [entry for entry in self._entries() if self._remove(entry)]
         for entry in self._entries(_UNFINISHED):
             self._remove(entry)
-        return Usage(len(removed), sum(entry.size for entry in removed))
-
-    def _path(self, key: str) -> Path:
-        return self.folder / f"{key}.answer"
+        return _usage(removed)
 
     def _entries(self, name: re.Pattern[str] = _ENTRY) -> Iterator[_Entry]:
         """What bears such a name in the folder; whatever vanishes meanwhile is left out."""
@@ -154,6 +170,17 @@ class Results:
                 f"set {FOLDER} to another folder, or to off"
             )
             self._warn = None
+
+
+def _head(body: bytes) -> bytes:
+    """What stands before the bytes of an entry: a word, and their checksum."""
+    return MAGIC + hashlib.sha256(body).digest()
+
+
+def _usage(entries: Iterable[_Entry]) -> Usage:
+    found = list(entries)
+    answers = sum(entry.path.endswith(".answer") for entry in found)
+    return Usage(answers, sum(entry.size for entry in found))
 
 
 def of_user(warn: Callable[[str], None] = log.warning) -> Results | None:

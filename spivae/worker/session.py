@@ -76,7 +76,7 @@ class Session:
     def __init__(self, plugins: Plugins, threads: int | None = None, results: Results | None = None) -> None:
         self._plugins = plugins
         self._threads = threads
-        self._memory = Memory(plugins, results)
+        self.memory = Memory(plugins, results)
         self._models: _Recent[tuple[Checkpoint, Any]] = _Recent(4, lambda _: 1)
         self._prepared: _Recent[Prepared] = _Recent(CACHE_BYTES, lambda prepared: prepared.nbytes)
 
@@ -107,14 +107,14 @@ class Session:
         or options, WorkFailed where the analysis itself breaks.
         """
         question = ask(self._plugins, checkpoint, analysis, options, data)
-        key = self._memory.key(question)
-        known = None if fresh else self._memory.recall(key)
+        key = self.memory.key(question)
+        known = None if fresh else self.memory.recall(key)
         if known is not None:
             return known
         asked = question.analysis
         prepared = self.prepare(question.checkpoint, question.data, progress, cancelled, asked.needs)
         answer = _answer(asked, prepared, question.options, _Progress(progress, cancelled))
-        self._memory.keep(key, question, answer)
+        self.memory.keep(key, question, answer)
         return answer
 
     def analyze_model(

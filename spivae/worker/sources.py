@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 CORE = Path(__file__).parents[1]
-VIEWS = CORE / "cli"  # shows answers and makes none
+VIEWS = "cli"  # of the core: shows answers and makes none
 MAX_FILES = 1000  # of a package; one of more is not looked through
 
 
@@ -26,15 +26,19 @@ class Sources:
         for kind in kinds:
             self.of(kind)
 
-    def of(self, *kinds: type) -> list[str] | None:
-        """The hashes that stand for these classes; None where the source of one cannot be read."""
+    def of(self, *kinds: type) -> dict[Path, str] | None:
+        """Files and packages that stand for these classes, with their hashes, in a fixed order.
+
+        None where the source of one cannot be read.
+        """
         try:
-            places = {CORE}.union(*map(_places, kinds))
-            for place in places - self._hashes.keys():
-                self._hashes[place] = _hashed(place)
+            places = sorted({CORE}.union(*map(_places, kinds)))
+            for place in places:
+                if place not in self._hashes:
+                    self._hashes[place] = _hashed(place)
         except OSError:
             return None
-        return sorted(self._hashes[place] for place in places)
+        return {place: self._hashes[place] for place in places}
 
     def unchanged(self) -> bool:
         """Whether all files still hold what they held when they were first looked at."""
@@ -44,12 +48,31 @@ class Sources:
             return False
 
 
-def torch_version() -> str:
-    """What tells one version of torch from another; torch is not imported for it. Raises OSError."""
+def torch_version() -> Path:
+    """The file that tells one version of torch from another; torch is not imported. Raises OSError."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
         raise FileNotFoundError("torch")
-    return content_hash(Path(spec.origin).with_name("version.py"))
+    return Path(spec.origin).with_name("version.py")
+
+
+def stamp(places: Iterable[Path]) -> str:
+    """What differs once a file, or a Python file of a package, is written, made or removed. Raises OSError.
+
+    It is quicker than reading them, and differs more often than what is in them. Of a folder that is no
+    package it is the list of its own entries that counts.
+    """
+    found: list[tuple[object, ...]] = []
+    for place in sorted(places):
+        package = os.path.exists(place / "__init__.py")
+        for path in _python_files(place) if package else [str(place)]:
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:
+                found.append((path,))
+                continue
+            found.append((path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+    return hashlib.sha256(repr(found).encode()).hexdigest()
 
 
 def content_hash(path: Path) -> str:
@@ -77,16 +100,22 @@ def _hashed(place: Path) -> str:
     """SHA-256 of a file, or of the names and contents of a package's Python files. Raises OSError."""
     if not place.is_dir():
         return content_hash(place)
-    files: list[str] = []
-    for folder, folders, names in os.walk(place):
-        folders[:] = [name for name in folders if Path(folder, name) != VIEWS]
-        files += [os.path.join(folder, name) for name in names if name.endswith(".py")]
-        if len(files) > MAX_FILES:
-            raise OSError(f"{place}: more than {MAX_FILES} files")
     found = hashlib.sha256()
-    for file in sorted(files):
+    for file in _python_files(place):
         with open(file, "rb") as handle:
             content = handle.read()
         found.update(f"{os.path.relpath(file, place)}\n{len(content)}\n".encode())
         found.update(content)
     return found.hexdigest()
+
+
+def _python_files(package: Path) -> list[str]:
+    """The Python files of a package, in order. Raises OSError for very many."""
+    files: list[str] = []
+    for folder, folders, names in os.walk(package):
+        if Path(folder) == CORE:
+            folders.remove(VIEWS)
+        files += [os.path.join(folder, name) for name in names if name.endswith(".py")]
+        if len(files) > MAX_FILES:
+            raise OSError(f"{package}: more than {MAX_FILES} files")
+    return sorted(files)
