@@ -56,7 +56,11 @@ def test_the_msd_of_each_curve_is_that_of_its_cell_and_agrees_with_theory():
 
 def test_a_drift_is_compared_with_its_theory():
     result = simulated(Drifting(), np.repeat([[0.5], [1.0]], 200, axis=0))
-    np.testing.assert_allclose(result.arrays["mean_theory"][1], np.arange(1, STEPS + 1))
+    t = np.arange(1, STEPS + 1)
+    np.testing.assert_allclose(result.arrays["mean_theory"][1], t)
+    # from the start, not about the mean: t + t^2, with the spread of a chi-square about it
+    spread = np.sqrt((2 * t**2 + 4 * t**3) / 200)
+    assert (np.abs(result.arrays["msd"][1] - (t + t**2)) < 5 * spread).all()
     off = (result.arrays["mean"] - result.arrays["mean_theory"]) / result.arrays["error"]
     assert np.abs(off).max() < 5
     panel = DATA.figure(result).panels[1]
