@@ -63,7 +63,7 @@ def train(
         return
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE'", click.get_current_context())
-    chosen = _read(recipe, overrides)
+    chosen = read_recipe(recipe, overrides)
     plugins = common.plugins()
     plugins.process(chosen.process.name)  # an unknown one is an error now, not in the background
     if detach:
@@ -101,7 +101,8 @@ def find_recipe(name: str) -> Path:
     raise SpivaeError(f"{name}: no such recipe; {hint}")
 
 
-def _read(name: str, overrides: tuple[str, ...]) -> Recipe:
+def read_recipe(name: str, overrides: tuple[str, ...]) -> Recipe:
+    """The recipe that `find_recipe` finds, with `path=value` overrides."""
     from spivae.training import recipe as recipes
 
     found = recipes.load(find_recipe(name))

@@ -122,7 +122,7 @@ class _Trainer:
             for x, noise in self.data.batches(epoch):
                 if self.should_stop() or self.run.stop_path.exists():
                     return False
-                lr = _set_rates(optimizer, next(schedule))
+                lr = set_rates(optimizer, next(schedule))
                 parts, loss = train_step(
                     self.model, optimizer, self._tensor(x), self._tensor(noise), phase.beta, self._clip
                 )
@@ -254,7 +254,7 @@ def _cycle(phase: Phase, steps_per_epoch: int) -> Iterator[tuple[float, float]]:
     return (one_cycle(step, steps, phase.lr_max) for step in range(steps))
 
 
-def _set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, float]) -> float:
+def set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, float]) -> float:
     lr, momentum = rates
     for group in optimizer.param_groups:
         group["lr"], group["betas"] = lr, (momentum, ADAM_BETA_2)

@@ -7,7 +7,7 @@ import math
 _START_DIVISOR = 25.0
 _END_DIVISOR = 1e5
 _WARM_UP = 0.25
-_MOMENTUM_HIGH, _MOMENTUM_LOW = 0.95, 0.85
+MOST_MOMENTUM, LEAST_MOMENTUM = 0.95, 0.85  # at the lowest and at the highest rate
 
 
 def _cosine(start: float, end: float, fraction: float) -> float:
@@ -25,10 +25,10 @@ def one_cycle(step: int, steps: int, lr_max: float) -> tuple[float, float]:
         fraction = position / _WARM_UP
         return (
             _cosine(lr_max / _START_DIVISOR, lr_max, fraction),
-            _cosine(_MOMENTUM_HIGH, _MOMENTUM_LOW, fraction),
+            _cosine(MOST_MOMENTUM, LEAST_MOMENTUM, fraction),
         )
     fraction = (position - _WARM_UP) / (1 - _WARM_UP)
     return (
         _cosine(lr_max, lr_max / _END_DIVISOR, fraction),
-        _cosine(_MOMENTUM_LOW, _MOMENTUM_HIGH, fraction),
+        _cosine(LEAST_MOMENTUM, MOST_MOMENTUM, fraction),
     )

@@ -1,0 +1,83 @@
+"""`spivae lr-find`: at which learning rate a recipe's phase had best begin."""
+
+from __future__ import annotations
+
+import click
+
+from spivae.cli import common
+from spivae.cli.common import common_options
+from spivae.cli.output import emit_json
+from spivae.cli.progress import progress_bar
+from spivae.training.lr_finder import HIGH, LOW, STEPS
+
+
+@click.command("lr-find")
+@click.argument("recipe", metavar="RECIPE")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="A.B=V",
+    help="Another value for a field of the recipe, as in training.batch=128.",
+)
+@click.option(
+    "--phase", type=int, default=0, show_default=True, metavar="N", help="Of which phase beta is, from 0."
+)
+@click.option("--low", type=float, default=LOW, show_default=True, metavar="X", help="The first rate.")
+@click.option("--high", type=float, default=HIGH, show_default=True, metavar="X", help="The last rate.")
+@click.option("--steps", type=int, default=STEPS, show_default=True, metavar="N", help="Rates between them.")
+@click.option(
+    "--threads", type=click.IntRange(1), metavar="N", help="Threads  [default: all that it may use]"
+)
+@click.option(
+    "--width", type=click.IntRange(20, 1000), metavar="N", help="Cells across  [default: the terminal's]"
+)
+@click.option(
+    "--height", type=click.IntRange(8, 1000), default=20, show_default=True, metavar="N", help="Rows."
+)
+@common_options()
+def lr_find(
+    recipe: str,
+    overrides: tuple[str, ...],
+    phase: int,
+    low: float,
+    high: float,
+    steps: int,
+    threads: int | None,
+    width: int | None,
+    height: int,
+    as_json: bool,
+) -> None:
+    """Find a learning rate: train a fresh model a little, at rates that grow until it diverges.
+
+    RECIPE is a TOML file, or the name of a shipped model, whose recipe is taken; it is left as it is. The
+    valley is the rate to try first as the phase's lr_max; the steepest place is bolder, and often too noisy.
+
+    --json: {lrs, losses, smooth, valley, steepest, steps, stopped ("finished" | "diverged"), phase, beta}.
+    """
+    from spivae.cli.train import read_recipe, usable_threads
+    from spivae.training.lr_finder import check_sweep, find_lr
+
+    chosen = read_recipe(recipe, overrides)
+    check_sweep(chosen, phase, low, high, steps)
+    process = common.plugins().process(chosen.process.name)
+    import torch
+
+    torch.set_num_threads(threads or usable_threads())
+    with progress_bar() as progress:
+        sweep = find_lr(
+            chosen,
+            process,
+            phase=phase,
+            low=low,
+            high=high,
+            steps=steps,
+            progress=lambda done, total: progress(done, total, "growing the learning rate"),
+        )
+    if as_json:
+        emit_json(sweep.to_json())
+        return
+    from spivae.figure.lr_sweep import sweep_figure
+    from spivae.figure.showing import show
+
+    show(sweep_figure(sweep), width, height)
