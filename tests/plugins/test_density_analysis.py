@@ -64,18 +64,15 @@ def test_bins_below_the_wanted_count_are_empty_and_their_share_is_told():
     assert f"fewer than 3 counts are empty: they hold {share:.1%}" in DENSITY.figure(result).caption
 
 
-def marks_of(panels):
-    return [panel.marks for panel in panels]
-
-
 def test_far_outliers_do_not_press_the_rest_flat():
     given = theoretical(SBM, THETA)
     given[1].mu[0, 0] = 50.0  # a bin with one count
     found = panels(of(given=given, latent=0))
     assert len({(panel.y.low, panel.y.high) for panel in found}) == 1
-    highest = [mark.y_edges[1:][np.isfinite(mark.values).any(axis=1)].max() for (mark,) in marks_of(found)]
+    marks = [panel.marks[0] for panel in found]
+    highest = [mark.y_edges[1:][np.isfinite(mark.values).any(axis=1)].max() for mark in marks]
     assert found[0].y.high == max(highest) < 10
-    assert found[0].marks[0].y_edges[-1] == 50
+    assert marks[0].y_edges[-1] == 50
 
 
 @pytest.mark.parametrize(
