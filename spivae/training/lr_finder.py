@@ -1,7 +1,7 @@
-"""The learning-rate finder: a short training at a rate that grows until it is too large, and what it suggests.
+"""The learning-rate finder: a short training at a rate that grows until it is too large, and its suggestion.
 
-The test is Smith's (arXiv:1506.01186, section 3.3); its sweep, smoothing and suggestions are those of fastai's
-`Learner.lr_find`, with which the original was trained.
+The test is Smith's (arXiv:1506.01186, section 3.3); sweep, smoothing and suggestions are those of fastai's
+`Learner.lr_find`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 LOW, HIGH, STEPS = 1e-7, 1.0, 100
 FEWEST_STEPS = 10
 SMOOTHING = 0.98  # what the smoothed loss keeps of its past at a step
-DIVERGED = 4.0  # it has diverged where it is so many times the best
+DIVERGED = 4.0  # it has diverged where it is so many times the best, as `find_lr` tells
 _LAST = 5  # steps at the end that suggestions leave out, as they do the first tenth
 _SHORTEST_VALLEY = 3
 
@@ -59,7 +59,7 @@ class Sweep:
 
     @property
     def steepest(self) -> float | None:
-        """The rate at which the loss falls most quickly, bolder than the valley; None where it never falls."""
+        """The rate at which the loss falls most quickly, often a bold one; None where it never falls."""
         part = self._judged()
         return steepest(self.lrs[part], self.smooth[part])
 
@@ -81,9 +81,9 @@ class Sweep:
 def valley(lrs: Array, losses: Array) -> float | None:
     """The rate in the middle of the longest valley of smoothed losses (k,); None where there is none.
 
-    The valley ends where the longest strictly falling subsequence of the losses does, at the first such place,
-    and is as many steps long as that has members. The suggestion is a third and half a third of its length
-    after its beginning: fastai's `valley` (fastai/callback/schedule.py, version 2.4).
+    The valley ends where the longest strictly falling subsequence of the losses does, at the first such
+    place, and is as many steps long as that has members. The suggestion is a third and half a third of its
+    length after its beginning: `valley` of fastai 2 (fastai/callback/schedule.py).
     """
     lengths = _falling_lengths(losses)
     longest = max(lengths, default=0)
@@ -107,7 +107,7 @@ def _falling_lengths(losses: Array) -> list[int]:
 
 
 def steepest(lrs: Array, losses: Array) -> float | None:
-    """The rate after which smoothed losses (k,) fall most steeply along log lr; None where they never fall."""
+    """The rate after which smoothed losses (k,) fall most steeply along log lr; None where they never do."""
     slopes = np.diff(losses) / np.diff(np.log(lrs))
     if not slopes.size or not slopes.min() < 0:
         return None
@@ -126,11 +126,12 @@ def find_lr(
 ) -> Sweep:
     """Train a fresh model for `steps` steps at rates from `low` to `high`, evenly spaced in their logarithm.
 
-    Weights, data, batches, clipping and beta are those with which `phase` (counted from 0) would begin on
-    fresh weights, so that equal recipes give equal sweeps. It ends early where the smoothed loss is `DIVERGED`
-    times the best, or not finite; a best below 1 nat per step counts as 1 there, because the log-likelihood
-    has no natural zero. `progress(done, total)` is called after each step, and may raise to stop. Raises
-    SpivaeError for bounds, steps or a phase that cannot be, WorkFailed where the first loss is not finite.
+    Weights, trajectories, batch size, clipping and momentum are those of the recipe, and beta that of `phase`
+    (counted from 0); equal recipes give equal sweeps. It ends early where the loss is not finite, or the
+    smoothed one has risen by as much as makes a best of 1 nat per step, or more, `DIVERGED` times as large: a
+    log-likelihood has no natural zero. `progress(done, total)` is called after each step, and may raise to
+    stop. Raises SpivaeError for bounds, steps or a phase that cannot be, WorkFailed where the first loss is
+    not finite.
     """
     check_sweep(recipe, phase, low, high, steps)
     import torch
@@ -151,8 +152,8 @@ def find_lr(
         if not math.isfinite(loss):
             if not losses:
                 raise WorkFailed(
-                    f"the loss is not finite at the first step, with a learning rate of {rate:g}: look at the "
-                    "recipe's data, or try another training.seed"
+                    f"the loss is not finite at the first step, with a learning rate of {rate:g}: look at "
+                    "the recipe's data, or try another training.seed"
                 )
             stopped = True
             break
