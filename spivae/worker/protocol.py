@@ -12,7 +12,7 @@ _LENGTH = struct.Struct(">I")
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True):
-    """Do `op` ("warm" or "analyze") and answer under this job's number."""
+    """Do `op` ("warm", "analyze" or "find_rate") and answer under this job's number."""
 
     job: int
     op: str
@@ -36,6 +36,13 @@ class Analyze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: dict[str, Any] = {}
     data: dict[str, Any] = {}
     fresh: bool = False
+
+
+class FindRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The payload of "find_rate": a recipe as tables, and the phase whose beta the sweep has, from 0."""
+
+    recipe: dict[str, Any]
+    phase: int = 0
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):

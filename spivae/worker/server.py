@@ -18,6 +18,7 @@ from spivae.worker.protocol import (
     Cancel,
     Cancelled,
     Failed,
+    FindRate,
     Finished,
     Progress,
     Reply,
@@ -110,8 +111,12 @@ class Server:
             session.warm()
         elif request.op == "analyze":
             figure, scalars = self._analyze(session, request)
+        elif request.op == "find_rate":
+            figure, scalars = self._find_rate(session, request)
         else:
-            raise SpivaeError(f"the worker knows no operation {request.op!r}: it does warm and analyze")
+            raise SpivaeError(
+                f"the worker knows no operation {request.op!r}: it does warm, analyze and find_rate"
+            )
         return Finished(figure, scalars, time.perf_counter() - started)
 
     def _analyze(self, session: Session, request: Submit) -> tuple[bytes, dict[str, Any]]:
@@ -131,6 +136,22 @@ class Server:
             fresh=wish.fresh,
         )
         return encode(answer.figure), answer.result.to_json()["scalars"]
+
+    def _find_rate(self, session: Session, request: Submit) -> tuple[bytes, dict[str, Any]]:
+        from spivae.figure.lr_sweep import sweep_figure
+        from spivae.figure.spec import encode
+
+        try:
+            wish = msgspec.convert(request.payload, FindRate)
+        except msgspec.ValidationError as error:
+            raise SpivaeError(f"find_rate: {error}") from None
+        sweep = session.find_rate(
+            wish.recipe,
+            wish.phase,
+            progress=_Throttled(lambda event: self._answer(request.job, event)),
+            cancelled=lambda: not self._wanted(request.job),
+        )
+        return encode(sweep_figure(sweep)), sweep.to_json()
 
     def _open_session(self) -> Session:
         if self._session is None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from spivae.plugins import Plugins
     from spivae.prediction import Predictions
     from spivae.process import Process
+    from spivae.training.lr_finder import Sweep
 
 CACHE_BYTES = 512 * 1024 * 1024
 OnProgress = Callable[[int, int, str], None]
@@ -168,6 +169,25 @@ class Session:
         if prepared is not known:
             self._prepared.put(key, prepared)
         return prepared
+
+    def find_rate(
+        self,
+        recipe: Mapping[str, Any],
+        phase: int = 0,
+        progress: OnProgress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Sweep:
+        """Sweep the learning rate for a phase of a recipe that is given as tables. Raises SpivaeError."""
+        from spivae.training.lr_finder import find_lr
+        from spivae.training.recipe import parse
+
+        step, asked = _Progress(progress, cancelled), parse(recipe)
+        process = self._plugins.process(asked.process.name)
+        step(0, 1, "making the data")
+        self.warm()
+        return find_lr(
+            asked, process, phase=phase, progress=lambda done, total: step(done, total, "sweeping")
+        )
 
     def _filled(self, known: Prepared, path: Path, needs: Sequence[Need], step: _Progress) -> Prepared:
         """What is known with all that is needed on top."""
