@@ -39,7 +39,7 @@ def aged(t_star: float, alpha: Array = ALPHA, d: Array = D) -> Array:
     return np.asarray(np.log(alpha * d * t_star ** (alpha - 1)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)  # one in a few hundred is unlucky
 @given(
     later=st.booleans(),
     noise=st.sampled_from([0.0, 0.05, 0.2, 0.5]),
@@ -61,8 +61,11 @@ def test_the_two_expressions_of_the_seed_are_found(
     assert np.sign(found.spearman) == np.sign(factor)
 
 
-def test_the_error_of_t_star_is_its_spread() -> None:
-    found = [encoded(aged(147.0), 0.3, seed) for seed in range(60)]
+@pytest.mark.parametrize("band", [9.0, 0.3], ids=["the whole grid", "where D grows with α"])
+def test_the_error_of_t_star_is_its_spread(band: float) -> None:
+    place = (np.log(D) - np.log(1e-5)) / np.log(1e3) - (ALPHA - 0.2) / 1.6
+    theta = THETA[np.abs(place) < band]
+    found = [encoded(aged(147.0, *theta.T), 0.1, seed, theta) for seed in range(60)]
     assert {one.expression.split(", ")[0] for one in found} == {"ln(α D t*^(α-1))"}
     pull = [(np.log(one.t_star) - np.log(147)) / (one.t_star_sd / one.t_star) for one in found]
     assert abs(np.mean(pull)) < 4 / np.sqrt(60)
@@ -320,3 +323,15 @@ def test_the_latent_of_the_originals_model_follows_the_aging_diffusion_coefficie
     assert found.expression == LATER
     assert 0.93 < found.r2 < 0.97
     assert found.spearman < -0.99
+
+
+def test_cells_weigh_by_their_trajectories() -> None:
+    counts = np.where(np.arange(210) % 2, 40, 1)
+    theta = np.repeat(Grid.of(SBM).cells, counts, axis=0)
+    values = aged(T, *theta.T)
+    few = np.repeat(counts == 1, counts)
+    spoilt = np.where(few, values + 10 * np.sin(7 * values), values)
+    found = encoded(spoilt, 0.0, theta=theta)
+    assert found.expression == LATER
+    assert found.curve[1] == pytest.approx(1, abs=0.05)
+    assert found.r2 > 0.8

@@ -15,6 +15,7 @@ from spivae.process import Array
 # grid, like a quadratic and a cubic in two parameters: it holds about this many independent values, however
 # many cells there are. Counted as independent cells, it would ask for every term on every large grid.
 _SMOOTH = 8
+_WORTH = 9.0  # a term's, in units of what chance gives it
 _BENDS = 4
 
 
@@ -94,10 +95,11 @@ def fit(features: Sequence[Feature], cells: CellMeans) -> Fit | None:
 def choose(features: Sequence[Feature], cells: CellMeans) -> Choice | None:
     """The sparsest fit that nothing beats; None where there are too few cells for any.
 
-    Minimises left / v + k ln m + 2 ln C(p, k) for k of p features and m cells: the extended Bayesian
-    information criterion (Chen and Chen, Biometrika 95, 759, 2008), v being what one more useless term takes
-    away. That is the sampling error over the number of cells, and the misfit of the best candidate over the
-    number of its independent values.
+    Minimises left / v + 9 k + 2 ln C(p, k) for k of p features, v being what one more useless term takes away
+    on average: the sampling error over the number of cells, and the misfit of the best candidate over the
+    number of its independent values. It is the extended Bayesian information criterion (Chen and Chen,
+    Biometrika 95, 759, 2008) with three standard deviations in the place of the logarithm, so that a wrong
+    term is rare.
     """
     m, p = len(cells.mean), len(features)
     fits = [found for chosen in subsets(features) if (found := fit(chosen, cells)) is not None]
@@ -106,12 +108,12 @@ def choose(features: Sequence[Feature], cells: CellMeans) -> Choice | None:
     least = min(found.left * m / (m - len(found.features) - 1) for found in fits)
     # without two trajectories in any cell the two errors cannot be told apart: all is taken for sampling
     noise = least if math.isnan(cells.noise) else cells.noise
-    misfit = max(least - noise, 0.0)
+    misfit = max(least - noise * (1 + 2 * math.sqrt(2 / m)), 0.0)  # beyond what noise alone may leave
     v = max(noise / m + misfit / min(m, _SMOOTH), 1e-14 * cells.variance)
 
     def cost(found: Fit) -> float:
         k = len(found.features)
-        return found.left / v + k * math.log(m) + 2 * math.log(math.comb(p, k))
+        return found.left / v + _WORTH * k + 2 * math.log(math.comb(p, k))
 
     least_cost = min(map(cost, fits))
     # of those that are the same but for rounding the first: parameters rather than combinations
@@ -140,7 +142,7 @@ def choose_curve(features: Sequence[Feature], cells: CellMeans) -> Fit | None:
     best = min(fits, key=lambda found: found.left)
     noise = best.left * m / (m - _BENDS - 1) if math.isnan(cells.noise) else cells.noise
     worth = (cells.variance - best.left) * m
-    needed = (_BENDS * math.log(m) + 2 * math.log(len(features))) * noise
+    needed = (_WORTH * _BENDS + 2 * math.log(len(features))) * noise
     return best if worth > needed else None
 
 
