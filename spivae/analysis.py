@@ -223,6 +223,14 @@ class Context:
 
         return generate_like(self.model, self.process, theta, length, rng, self._generating)
 
+    def generate_cells(
+        self, cells: Array, per_cell: int, length: int, rng: np.random.Generator
+    ) -> Iterator[Array]:
+        """For each row of cells (k, p) displacements (per_cell, length), as `generate_like` makes them."""
+        from spivae.generation import generate_cells
+
+        return generate_cells(self.model, self.process, cells, per_cell, length, rng, self._generating)
+
     def _generating(self, done: int, total: int) -> None:
         self.progress(done, total, "generating")
 

@@ -10,14 +10,35 @@ from spivae.analysis import (
 )
 from spivae.dataset import CellIndex, Dataset, Grid
 from spivae.errors import SpivaeError
+from spivae.estimators import (
+    Expectations,
+    displacement_correlation,
+    ea_msd,
+    ensemble_fit,
+    ensemble_slope,
+    exponent,
+    exponent_seed,
+    finite_rows,
+    log_square_fit,
+    moving_slope,
+    positions_of,
+    spread_lags,
+    ta_msd,
+    ta_msd_fit,
+    tea_msd_exponent,
+    windows,
+)
 from spivae.figure.against import (
     abscissas,
     axes_of,
     describe,
     edges_around,
     edges_of,
+    error_bars,
     evenly,
     expected,
+    family,
+    few_cells,
     nearest,
 )
 from spivae.figure.spec import (
@@ -34,6 +55,7 @@ from spivae.figure.spec import (
 )
 from spivae.figure.trained_cells import TrainedCells
 from spivae.figure.training import NO_CELLS, TrainingCurves, training_panels
+from spivae.generation_quality import DIFFUSION_WINDOW, judge_generated
 from spivae.hookspecs import hookimpl
 from spivae.identification import Identified, identify
 from spivae.limits import (
@@ -55,6 +77,7 @@ from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
 
 __all__ = [
+    "DIFFUSION_WINDOW",
     "NO_CELLS",
     "NO_LATENTS",
     "SURVIVING_KL",
@@ -64,6 +87,7 @@ __all__ = [
     "CellIndex",
     "Context",
     "Dataset",
+    "Expectations",
     "Figure",
     "Grid",
     "HLine",
@@ -92,22 +116,41 @@ __all__ = [
     "conditional_log_likelihood",
     "cramer_rao",
     "describe",
+    "displacement_correlation",
+    "ea_msd",
     "edges_around",
     "edges_of",
+    "ensemble_fit",
+    "ensemble_slope",
     "entropies",
+    "error_bars",
     "evenly",
     "expected",
+    "exponent",
+    "exponent_seed",
+    "family",
+    "few_cells",
+    "finite_rows",
     "fisher_information",
     "has_limits",
     "hookimpl",
     "identify",
+    "judge_generated",
     "limits",
     "log_likelihood",
+    "log_square_fit",
+    "moving_slope",
     "nearest",
     "optimal_kl",
     "optimal_nll",
     "option",
+    "positions_of",
     "posterior",
+    "spread_lags",
     "surviving",
+    "ta_msd",
+    "ta_msd_fit",
+    "tea_msd_exponent",
     "training_panels",
+    "windows",
 ]

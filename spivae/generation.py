@@ -129,6 +129,29 @@ def generate_like(
         yield rows, generate(model, z, length, generator, advance)
 
 
+def generate_cells(
+    model: WaveNetVAE,
+    process: Process,
+    cells: Array,
+    per_cell: int,
+    length: int,
+    rng: np.random.Generator,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Array]:
+    """For each row of cells (k, p) the displacements (per_cell, length) that `generate_like` makes of it."""
+    of_a_cell = per_cell * length
+    at_once = max(1, _GENERATED_AT_ONCE // of_a_cell)
+    for start in range(0, len(cells), at_once):
+        theta = np.repeat(cells[start : start + at_once], per_cell, axis=0)
+
+        def advance(done: int, _: int, before: int = start * of_a_cell) -> None:
+            if progress is not None:
+                progress(before + done, len(cells) * of_a_cell)
+
+        parts = [part for _, part in generate_like(model, process, theta, length, rng, advance)]
+        yield from np.concatenate(parts).reshape(-1, per_cell, length)
+
+
 def begins_at(model: WaveNetVAE) -> int:
     """The time of the process at which the first generated displacement begins: R + 1, or 0 with `use_pad`.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-WINDOW = 10  # steps that a diffusion coefficient is averaged over
+DIFFUSION_WINDOW = 10  # steps that a diffusion coefficient is averaged over
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class GenerationQuality:
-    """Statistics of generated trajectories in each cell of a grid, over windows of `WINDOW` steps.
+    """Statistics of generated trajectories in each cell of a grid, over windows of `DIFFUSION_WINDOW` steps.
 
     `times` (w,) are the middles of the windows on the process's clock. `drift` and `square` (shape..., w) are
     the mean displacement and mean square displacement of a step; `_theory` is what the process has there, and
@@ -120,25 +120,25 @@ def generation_quality(
 ) -> GenerationQuality:
     """Encode fresh trajectories of every cell, generate from each, and judge what comes out.
 
-    Raises SpivaeError as `judge` does, and for a model without latents.
+    Raises SpivaeError as `judge_generated` does, and for a model without latents.
     """
     check_size(per_cell, length)
     theta = np.repeat(grid.cells, per_cell, axis=0)
     parts = generate_like(model, process, theta, length, rng, progress)
-    return judge(parts, process, grid, per_cell, length, begins_at(model))
+    return judge_generated(parts, process, grid, per_cell, length, begins_at(model))
 
 
 def check_size(per_cell: int, length: int) -> None:
     """Raise SpivaeError for too few trajectories a cell, or too few steps, to be judged."""
     if per_cell < 2:
         raise SpivaeError(f"generated trajectories: a standard error takes 2 in each cell, not {per_cell}")
-    if length < WINDOW:
+    if length < DIFFUSION_WINDOW:
         raise SpivaeError(
-            f"length: D(t) is averaged over {WINDOW} steps, so at least that many, not {length}"
+            f"length: D(t) is averaged over {DIFFUSION_WINDOW} steps, so at least that many, not {length}"
         )
 
 
-def judge(
+def judge_generated(
     parts: Iterable[tuple[slice, Array]],
     process: Process,
     grid: Grid,
@@ -154,13 +154,13 @@ def judge(
     check_size(per_cell, length)
     expected = Expectations(process)
     estimators = _estimators(process, expected, begins_at)
-    cells, count = grid.cells, length // WINDOW
+    cells, count = grid.cells, length // DIFFUSION_WINDOW
     drift, square = np.zeros((2, len(cells), count))
     sums, squares = np.zeros((2, len(estimators), len(cells)))
     not_finite = 0
     for rows, displacements in parts:
         cell = np.arange(rows.start, rows.stop) // per_cell
-        steps = windows(displacements.astype(np.float64), WINDOW)
+        steps = windows(displacements.astype(np.float64), DIFFUSION_WINDOW)
         np.add.at(drift, cell, steps.mean(axis=-1))
         np.add.at(square, cell, np.square(steps).mean(axis=-1))
         not_finite += int((~np.isfinite(displacements).all(axis=1)).sum())
@@ -177,7 +177,7 @@ def judge(
         mean = total / per_cell
         variance = np.maximum(total_squares - per_cell * mean**2, 0) / (per_cell - 1)
         readings.append(Reading(by_cell(mean), by_cell(np.sqrt(variance / per_cell))))
-    theory = expected.window_squares(cells, length, begins_at, WINDOW)
+    theory = expected.window_squares(cells, length, begins_at, DIFFUSION_WINDOW)
     mean_theory = expected.mean(cells, length, begins_at)
     return GenerationQuality(
         grid=grid,
@@ -185,10 +185,12 @@ def judge(
         length=length,
         begins_at=begins_at,
         not_finite=not_finite,
-        times=begins_at + WINDOW * (np.arange(count) + 0.5),
+        times=begins_at + DIFFUSION_WINDOW * (np.arange(count) + 0.5),
         drift=by_cell(drift / per_cell),
         square=by_cell(square / per_cell),
-        drift_theory=None if mean_theory is None else by_cell(windows(mean_theory, WINDOW).mean(axis=-1)),
+        drift_theory=None
+        if mean_theory is None
+        else by_cell(windows(mean_theory, DIFFUSION_WINDOW).mean(axis=-1)),
         square_theory=None if theory is None else by_cell(theory[0]),
         square_noise=None if theory is None else by_cell(theory[1]) / math.sqrt(per_cell),
         alpha=readings[0] if readings else None,

@@ -9,7 +9,7 @@ import torch
 
 from spivae.dataset import Grid
 from spivae.errors import SpivaeError
-from spivae.generation_quality import WINDOW, generation_quality, judge, worst_of_noise
+from spivae.generation_quality import DIFFUSION_WINDOW, generation_quality, judge_generated, worst_of_noise
 from spivae.model.arguments import ModelArgs
 from spivae.model.vae import build
 from spivae_plugins.bm import BrownianMotion
@@ -33,7 +33,7 @@ def exact(process, grid, per_cell, length, seed=0, at_once=700):
 
 def judged(process, grid=GRID, per_cell=400, length=105, change=lambda x: x, **more):
     parts = ((rows, change(x)) for rows, x in exact(process, grid, per_cell, length, **more))
-    return judge(parts, process, grid, per_cell, length, BEGINS_AT)
+    return judge_generated(parts, process, grid, per_cell, length, BEGINS_AT)
 
 
 def test_a_perfect_generator_reads_the_true_exponent_and_the_seed_another():
@@ -56,7 +56,7 @@ def test_a_perfect_generator_of_fbm_is_read_by_the_growth_of_its_ta_msd():
 def test_windows_of_exact_trajectories_scatter_around_theory_by_the_noise_that_is_told(process):
     grid = GRID if "alpha" in process.names else Grid.of(process, dict.fromkeys(process.names, 3))
     found = judged(process, grid)
-    assert found.times.tolist() == [BEGINS_AT + 5.0 + WINDOW * k for k in range(10)]
+    assert found.times.tolist() == [BEGINS_AT + 5.0 + DIFFUSION_WINDOW * k for k in range(10)]
     sigmas = (found.square - found.square_theory) / found.square_noise
     assert 0.75 < np.sqrt(np.mean(sigmas**2)) < 1.3
     assert np.abs(sigmas).max() < 4.5
@@ -104,7 +104,7 @@ def test_parts_do_not_matter():
         parts = [
             (slice(start, min(start + count, len(rows))), rows[start : start + count]) for start in starts
         ]
-        return judge(parts, SBM, GRID, 400, 105, BEGINS_AT)
+        return judge_generated(parts, SBM, GRID, 400, 105, BEGINS_AT)
 
     whole, split = in_parts_of(len(rows)), in_parts_of(333)
     np.testing.assert_allclose(split.drift, whole.drift, rtol=1e-9, atol=1e-12)

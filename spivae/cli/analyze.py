@@ -33,7 +33,8 @@ class AnalyzeCommand(click.Command):
         own = list(self.params)
         try:
             ctx.obj = plugins = common.plugins()
-            words = _words(own, args)
+            every = (flag for item in plugins.analyses.values() for flag in flags_of(item, own))
+            words = _words([*own, *every], args)  # the value of an option may be the name of an analysis
             ctx.meta[_TYPED] = Typed(list(args), words[0] if words else "")
             named = [plugins.analyses[name] for name in dict.fromkeys(words[1:]) if name in plugins.analyses]
             if len(named) == 1:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from spivae.errors import SpivaeError
+from spivae.estimators.expectations import Expectations
 from spivae.estimators.msd import positions_of, ta_msd
 from spivae.estimators.rows import Array, blocks, trajectories
 from spivae.estimators.slopes import line
+from spivae.process import Process
 
 MEAN_LOG_CHI2 = -(np.euler_gamma + np.log(2))  # of the square of a standard normal number
 
@@ -53,3 +55,24 @@ def log_square_fit(displacements: Array, start: float = 0.0) -> Array:
     alpha = np.where(found[:, 0] > 0, found[:, 0], np.nan)
     found[:, 1] -= MEAN_LOG_CHI2 + np.log(2 * alpha)
     return found
+
+
+def ensemble_fit(process: Process, displacements: Array, start: float = 0.0) -> tuple[float, float] | None:
+    """alpha and D of trajectories (n, L) that share them, by the fit that is right for their process.
+
+    Independent displacements: the log squares against time, averaged over the ensemble. Stationary ones: the
+    mean TA-MSD over lags 1 to 10. None for a process without alpha and D, or with neither kind of memory.
+    """
+    memory = Expectations(process).memory
+    if memory is None or not {"alpha", "D"} <= set(process.names):
+        return None
+    steps = trajectories(displacements, 11, "displacements", "a line through lags 1 to 10")
+    if memory == "independent":
+        with np.errstate(divide="ignore"):
+            typical = np.exp(np.log(np.abs(steps), dtype=np.float64).mean(axis=0))
+        alpha, log_d = log_square_fit(typical[None], start)[0]
+    else:
+        at = np.arange(1, 11)
+        slope, intercept = line(np.log(at), np.log(ta_msd(positions_of(steps), at).mean(axis=0) / 2))
+        alpha, log_d = slope, intercept
+    return float(alpha), float(np.exp(log_d))

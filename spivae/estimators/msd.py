@@ -53,6 +53,11 @@ def ea_msd(positions: Array) -> Array:
     return total / len(x)
 
 
+def spread_lags(first: int, last: int, count: int = 40) -> Array:
+    """Up to `count` whole lags from `first` to `last`, evenly spread on a logarithmic axis."""
+    return np.unique(np.geomspace(first, last, count).round().astype(int))
+
+
 def fft_size(at_least: int) -> int:
     """The smallest number without prime factors above 5 that is not below `at_least`."""
     best = 1 << max(at_least - 1, 0).bit_length()

@@ -35,6 +35,11 @@ def trajectories(values: Any, at_least: int, what: str, why: str) -> Array:
     return array
 
 
+def finite_rows(displacements: Array) -> Array:
+    """The trajectories (m, L) of (n, L) that are finite to their end: a model's may diverge."""
+    return displacements[np.isfinite(displacements).all(axis=1)]
+
+
 def whole_lags(lags: Sequence[int] | Array, longest: int, lowest: int = 0) -> Array:
     """The lags as integers (k,). Raises SpivaeError for none, for fractions, and for those out of reach."""
     array = np.atleast_1d(np.asarray(lags))

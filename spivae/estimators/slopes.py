@@ -17,6 +17,21 @@ def line(x: Array, y: Array) -> tuple[Array, Array]:
     return slope, np.asarray(y.mean(axis=-1) - slope * centre)
 
 
+def ensemble_slope(x: Array, y: Array) -> tuple[float, float]:
+    """Slope of log mean y against log x for y (n, k) of n members of an ensemble, with its standard error.
+
+    The logarithm is taken of the mean, since that of each member is biased by its scatter; the error is first
+    order in that scatter, which members share between different x, and NaN for a single member.
+    """
+    mean = y.mean(axis=0)
+    at = np.log(x)
+    slope, _ = line(at, np.log(mean))
+    weights = at - at.mean()
+    influence = (y / mean) @ weights / (weights @ weights)
+    error = influence.std(ddof=1) / np.sqrt(len(y)) if len(y) > 1 else np.nan
+    return float(slope), float(error)
+
+
 def moving_slope(x: Array, y: Array, width: float) -> Array:
     """Local slope (..., k) of log y against log x, by least squares over the points around each.
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from spivae.dataset import Grid
 from spivae.errors import SpivaeError
-from spivae.figure.spec import Axis
+from spivae.figure.spec import Axis, Line
 from spivae.process import Process
 
 Array = npt.NDArray[Any]
@@ -97,6 +98,34 @@ def nearest(values: Array, wanted: float, scale: str = "linear") -> int:
     if scale == "log":
         values, wanted = np.log(values), float(np.log(max(wanted, 1e-300)))
     return int(np.abs(values - wanted).argmin())
+
+
+def few_cells(process: Process, grid: Grid, curves: int, panels: int = 1, value: float | None = None) -> Grid:
+    """Few cells of a grid: up to `curves` values of the first parameter and `panels` of the last, evenly.
+
+    Of each parameter between them the middle value; of the last the nearest to `value`, where that is given.
+    """
+    counts = [curves, *[1] * (len(grid.names) - 2), panels][: len(grid.names)]
+    chosen = {}
+    for parameter, count in zip(process.parameters, counts, strict=True):
+        values = grid.values[parameter.name]
+        rows = evenly(len(values), count)
+        if value is not None and len(counts) > 1 and parameter is process.parameters[-1]:
+            rows = np.array([nearest(values, value, parameter.scale)])
+        chosen[parameter.name] = values[rows]
+    return Grid(chosen)
+
+
+def family(values: Sequence[float] | Array) -> Iterator[tuple[int, float, str]]:
+    """Index, shade and label of each of a family of curves, the largest value first as in a legend."""
+    for k in reversed(range(len(values))):
+        yield k, k / max(len(values) - 1, 1), f"{values[k]:.3g}"
+
+
+def error_bars(x: Array, y: Array, error: Array, color: int) -> list[Line]:
+    """An upright line from y - error to y + error (n,) at each x (n,); draw the points after them, on top."""
+    ends = zip(x, y - error, y + error, strict=True)
+    return [Line(x=np.array([at, at]), y=np.array([low, high]), color=color) for at, low, high in ends]
 
 
 def edges_around(centres: Array, scale: str = "linear") -> Array:

@@ -1,0 +1,142 @@
+"""Exponents: is the exponent the same before and beyond the receptive field?
+
+A model sees the last R displacements (its receptive field); what reaches further, its latents must tell it.
+For each alpha, the slope of the ensemble's TA-MSD over lags below R and over lags above R, up to a quarter of
+the length. Generate long trajectories to see far beyond. Where theory's own slope is not alpha, as for SBM,
+whose TA-MSD grows linearly whatever alpha is, it is drawn as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spivae.api import (
+    Analysis,
+    Axis,
+    Expectations,
+    Figure,
+    Line,
+    Panel,
+    Points,
+    Result,
+    SpivaeError,
+    axes_of,
+    describe,
+    ensemble_slope,
+    error_bars,
+    few_cells,
+    finite_rows,
+    hookimpl,
+    option,
+    positions_of,
+    spread_lags,
+    ta_msd,
+)
+
+SIDES = ("before", "beyond")
+DIFFERENT = 0.01  # of a slope in theory from alpha, to be worth a curve
+
+
+@dataclass(frozen=True)
+class Options:
+    curves: int = option(9, "values of alpha", low=1, high=200)
+    value: float | None = option(None, "value of the last parameter (default: the middle one)")
+    n: int = option(50, "trajectories generated for each alpha", low=2, high=2000)
+    length: int | None = option(
+        None, "displacements of each (default: as many as in training)", low=8, high=100_000
+    )
+
+
+class Exponents(Analysis):
+    name = "exponents"
+    title = "Exponents"
+    options = Options
+    needs = ("model",)
+
+    def compute(self, context):
+        """Arrays `before` and `beyond` (k,) at `alpha`, with standard errors `_error` and `_theory`."""
+        process, options, field = context.process, context.options, context.model.receptive_field
+        if process.names[0] != "alpha":
+            raise SpivaeError(f"process {process.name} has no exponent: its first parameter is not alpha")
+        length = options.length or context.model.args.o_dim
+        lags = lags_of(field, length)
+        grid = few_cells(process, context.grid, options.curves, value=options.value)
+        scalars = {"receptive_field": field, "length": length, "n": options.n, "diverged": 0}
+        slopes = {side: [] for side in SIDES}
+        for displacements in context.generate_cells(grid.cells, options.n, length, context.rng()):
+            kept = finite_rows(displacements)
+            scalars["diverged"] += len(displacements) - len(kept)
+            for side, found in slopes.items():
+                alone = len(kept) < 2  # no error of one can be told
+                msd = (
+                    np.full((2, len(lags[side])), np.nan) if alone else ta_msd(positions_of(kept), lags[side])
+                )
+                found.append(ensemble_slope(lags[side], msd))
+        arrays = {"alpha": grid.cells[:, 0], **describe(process.parameters)}
+        known = Expectations(process)
+        for side in SIDES:
+            arrays[side], arrays[f"{side}_error"] = np.array(slopes[side]).T
+            theory = known.ta_msd(grid.cells, lags[side], length, context.begins_at)
+            if theory is not None:
+                arrays[f"{side}_theory"] = np.array(
+                    [ensemble_slope(lags[side], row[None])[0] for row in theory]
+                )
+            error = np.abs(arrays[side] - arrays.get(f"{side}_theory", arrays["alpha"]))
+            error = error[np.isfinite(error)]
+            scalars[f"{side}_mae"] = float(error.mean()) if len(error) else None
+            scalars[f"{side}_lags"] = [int(lags[side][0]), int(lags[side][-1])]
+        if len(process.names) > 1:
+            scalars["value"] = float(grid.cells[0, -1])
+        return Result(arrays=arrays, scalars=scalars)
+
+    def figure(self, result):
+        arrays, found = result.arrays, result.scalars
+        alpha, labels = arrays["alpha"], arrays["labels"].tolist()
+        marks = [Line(x=alpha, y=alpha, muted=True, dashed=True)]
+        for color, side in enumerate(SIDES):
+            theory = arrays.get(f"{side}_theory")
+            if theory is not None and np.abs(theory - alpha).max() > DIFFERENT:
+                marks.append(Line(x=alpha, y=theory, muted=True))
+            low, high = found[f"{side}_lags"]
+            marks += error_bars(alpha, arrays[side], arrays[f"{side}_error"], color)
+            marks.append(Points(x=alpha, y=arrays[side], color=color, label=f"{side}: lags {low}-{high}"))
+        where = f" at {labels[-1]} = {found['value']:.3g}" if "value" in found else ""
+        panel = Panel(
+            title=f"Slope of the TA-MSD{where}",
+            x=axes_of(arrays)[0],
+            y=Axis(label="α_g"),
+            marks=tuple(marks),
+            legend=f"R = {found['receptive_field']}",
+        )
+        return Figure(panels=(panel,), title=self.title, caption=caption(result))
+
+
+def lags_of(field, length):
+    """Lags below the receptive field, and above it up to a quarter of the length, for averages to be good."""
+    if field < 3:
+        raise SpivaeError(f"the receptive field of {field} is too short: a slope needs two lags below it")
+    if length // 4 < field + 2:
+        raise SpivaeError(
+            f"option length: a slope needs two lags beyond the receptive field of {field}, and a quarter of "
+            f"{length} displacements does not reach them; give {4 * (field + 2)} or more"
+        )
+    return {"before": spread_lags(1, field - 1), "beyond": spread_lags(field + 1, length // 4)}
+
+
+def caption(result):
+    found, arrays = result.scalars, result.arrays
+    told = f"Dashed: α. {found['length']:,} displacements."
+    if "before_theory" in arrays:
+        theory = np.concatenate([arrays[f"{side}_theory"] for side in SIDES])
+        if np.abs(theory - np.tile(arrays["alpha"], 2)).max() > DIFFERENT:
+            told = told.replace("α.", "α; full: theory.")
+    if found["diverged"]:
+        return f"{told} Diverged and left out: {found['diverged']}."
+    return f"{told} Off by {found['before_mae']:.2g} before R, {found['beyond_mae']:.2g} beyond."
+
+
+@hookimpl
+def register_analyses(register):
+    register(Exponents())
