@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,16 @@ def ask(
     options: Mapping[str, object] | None = None,
     data: Mapping[str, object] | None = None,
 ) -> Question:
-    """The question that raw values put. Raises SpivaeError for unknown or bad ones."""
+    """The question that raw values put. Raises SpivaeError for unknown or bad ones.
+
+    `per_cell` and `file` do not count where no trajectories are looked at, and are then as declared.
+    """
     asked = plugins.analysis(analysis)
     chosen = parse_options(asked.options, options or {})
     looked_at = parse_options(DataOptions, data or {})
-    return Question(resolve(str(checkpoint)), asked, chosen, looked_at if asked.needs else DataOptions())
+    if not {"dataset", "predictions"}.intersection(asked.needs):
+        looked_at = replace(looked_at, per_cell=DataOptions.per_cell, file=DataOptions.file)
+    return Question(resolve(str(checkpoint)), asked, chosen, looked_at)
 
 
 class Memory:

@@ -126,21 +126,20 @@ class Results:
         Raises WorkFailed where the system refuses.
         """
         removed = [entry for entry in self._entries() if self._remove(entry)]
-        for entry in self._entries(_UNFINISHED):
-            self._remove(entry)
+        self._sweep()
         return _usage(removed)
 
     def _entries(self, name: re.Pattern[str] = _ENTRY) -> Iterator[_Entry]:
         """What bears such a name in the folder; whatever vanishes meanwhile is left out."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as found:
             for item in found:
-                if name.fullmatch(item.name):
+                if name.fullmatch(item.name) and item.is_file(follow_symlinks=False):
                     with contextlib.suppress(FileNotFoundError):
                         status = item.stat(follow_symlinks=False)
                         yield _Entry(status.st_mtime, status.st_size, item.path)
 
     def _evict(self) -> None:
-        """Remove what was used longest ago until the rest fits, and what was abandoned half-written."""
+        """Remove what was used longest ago until the rest fits."""
         entries = sorted(self._entries())
         excess = sum(entry.size for entry in entries) - self.limit
         for position, entry in enumerate(entries):
@@ -148,6 +147,10 @@ class Results:
                 break
             self._remove(entry)
             excess -= entry.size
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what was left half-written, but not what others are writing just now."""
         for entry in self._entries(_UNFINISHED):
             if entry.used < time.time() - ABANDONED:
                 self._remove(entry)
