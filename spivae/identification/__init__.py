@@ -17,7 +17,7 @@ import numpy as np
 from spivae.errors import SpivaeError
 from spivae.identification.features import Feature, distinct, features_of, taken_apart
 from spivae.identification.fitting import CellMeans, Fit, cell_means, choose, choose_curve
-from spivae.identification.wording import Time, Wording, aging, time_of, wording
+from spivae.identification.wording import Time, Wording, aging, has_time, time_of, wording
 from spivae.process import Array, Process
 
 __all__ = ["Identified", "identify"]
@@ -36,8 +36,8 @@ class Identified:
     trajectories with z drawn from q(z|x), at most about `ceiling` = 1 - exp(-2 KL).
 
     An expression of ln D and α refers to a time: `t_star` as in ln(α D t*^(α-1)), below 1 where the exponent
-    has the other sign. It is the best one, also where `expression` says T because T is as good. What is not
-    known is NaN or None.
+    has the other sign. It is the best one, also where `expression` says T because T is as good; None beyond
+    T^2, where one of the two is hardly encoded. What is not known is NaN or None.
     """
 
     latent: int
@@ -160,7 +160,7 @@ def _worded(
             parts = {feature.name: 1.0}
         for name, value in parts.items():
             terms[name] = terms.get(name, 0.0) + float(coefficient) * value
-    time = time_of(process, terms, features, cells, v)
+    time = time_of(process, terms, features, cells, v) if has_time(process, terms, length) else None
     largest = max(terms, key=lambda name: abs(terms[name]) * float(np.std(features[name].values)))
     return wording(process, terms, largest, time, length), time
 

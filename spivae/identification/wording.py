@@ -44,18 +44,27 @@ def aging(process: Process) -> tuple[str, str, str] | None:
     return f"ln {labels['D']}", f"ln {labels['alpha']}", labels["alpha"]
 
 
+def has_time(process: Process, terms: Mapping[str, float], length: int) -> bool:
+    """Whether terms of ln D and α refer to a time: the ratio of their coefficients is ln t*.
+
+    A time beyond the square of the length, or its inverse, is none: there one of the two is hardly encoded.
+    """
+    names = aging(process)
+    if names is None or not (terms.get(names[0]) and terms.get(names[2])):
+        return False
+    return abs(terms[names[2]] / terms[names[0]]) < 2 * math.log(length)
+
+
 def time_of(
     process: Process, terms: Mapping[str, float], features: Mapping[str, Feature], cells: CellMeans, v: float
 ) -> Time | None:
-    """The time an expression refers to, where it has ln D and α: ln t* is the ratio of their coefficients.
+    """The best time of an expression that refers to one, from a fit of its own; None for too few cells.
 
     ln(α D t^(α-1)) is ln D + ln α + α ln t, less ln t. The coefficients of ln D and ln α stay one where they
     are in `terms`, so that a combination that names its own time is asked whether that is the best one.
     """
     names = aging(process)
-    if names is None or not (terms.get(names[0]) and terms.get(names[2])):
-        return None
-    if not (set(terms) <= features.keys()):
+    if names is None or not (set(terms) <= features.keys()):
         return None
     log_d, log_alpha, alpha = names
     first = features[log_d].values
@@ -70,27 +79,30 @@ def time_of(
     (a, c), spread = found[0][:2], found[1]
     ratio = c / a
     variance = (spread[1, 1] - 2 * ratio * spread[0, 1] + ratio**2 * spread[0, 0]) / a**2
-    if not abs(ratio) < 100:  # e^100: ln D is hardly there
-        return None
     return Time(float(ratio), math.sqrt(max(float(variance), 0.0)))
 
 
 def wording(
     process: Process, terms: Mapping[str, float], largest: str, time: Time | None, length: int
 ) -> Wording:
-    """How terms read, in units of the one of ln D where an aging process has it, else of the `largest`."""
+    """How terms read, in units of the one of ln D where they refer to a time, else of the `largest`."""
     names = aging(process)
-    leading = names[0] if names is not None and terms.get(names[0]) else largest
+    if names is None or not has_time(process, terms, length):
+        return _sum(terms, largest)
+    log_d, log_alpha, alpha = names
+    parts = {name: value / terms[log_d] for name, value in terms.items()}
+    d, log_t = log_d.removeprefix("ln "), parts[alpha]
+    if set(parts) == {log_d, alpha}:
+        return Wording(f"ln({d} {_power(log_t, time, alpha, f'-{alpha}', length)}", parts)
+    if set(parts) == set(names) and _is(parts[log_alpha], 1.0):
+        power = _power(log_t, time, f"{alpha}-1", f"1-{alpha}", length)
+        return Wording(f"ln({alpha} {d} {power}", parts, -log_t)
+    return _sum(terms, log_d)
+
+
+def _sum(terms: Mapping[str, float], leading: str) -> Wording:
+    """The terms one after the other, in units of the leading one."""
     parts = {name: value / terms[leading] for name, value in terms.items()}
-    if names is not None and set(parts) <= set(names) and parts.get(names[0]) and parts.get(names[2]):
-        log_d, log_alpha, alpha = names
-        d, b, log_t = log_d.removeprefix("ln "), parts.get(log_alpha, 0.0), parts[alpha]
-        if _is(b, 1.0):
-            return Wording(
-                f"ln({alpha} {d} {_power(log_t, time, f'{alpha}-1', f'1-{alpha}', length)}", parts, -log_t
-            )
-        if log_alpha not in parts:
-            return Wording(f"ln({d} {_power(log_t, time, alpha, f'-{alpha}', length)}", parts)
     first, *others = sorted(parts, key=lambda name: (name != leading, not name.startswith("ln ")))
     text = first + "".join(f" {'-' if parts[n] < 0 else '+'} {_times(abs(parts[n]))}{n}" for n in others)
     return Wording(text, parts)
