@@ -69,9 +69,10 @@ def test_each_row_has_its_own_parameters_in_any_order() -> None:
     theta = np.array([[1.8, 1e-6], [0.2, 1e2], [1.8, 1e2], [0.2, 1e-6], [1.0, 1.0]])
     x = FBM.displacements(np.random.default_rng(5), theta, 3000)
     neighbours = (x[:, 1:] * x[:, :-1]).mean(1) / theta[:, 1]
-    assert_allclose((x**2).mean(1)[[1, 3, 4]], 2 * theta[[1, 3, 4], 1], rtol=0.2)
-    assert_allclose(neighbours, autocovariance(theta[:, 0], np.array(1.0)), atol=0.5)
-    assert neighbours[[0, 2]].min() > 0.5 > -0.5 > neighbours[[1, 3]].max()
+    short = [1, 3, 4]  # a single path of alpha = 1.8 remembers too long to have sharp averages
+    assert_allclose((x**2).mean(1)[short], 2 * theta[short, 1], rtol=0.2)
+    assert_allclose(neighbours[short], autocovariance(theta[short, 0], np.array(1.0)), atol=0.2)
+    assert (neighbours[[0, 2]] > 0.5).all()
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
