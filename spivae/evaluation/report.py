@@ -3,48 +3,114 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spivae.accuracy import Accuracy
 from spivae.dataset import Grid
 from spivae.evaluation.bound import Bound, measure
+from spivae.evaluation.exact import Exact
+from spivae.evaluation.gap import Gap
+from spivae.evaluation.knowledge import LATENTS, knowledge
+from spivae.generation_quality import GenerationQuality, generation_quality
+from spivae.identification import Identified, identify
+from spivae.limits import Limits, has_limits, limits
 from spivae.process import Process
 
 if TYPE_CHECKING:
     from spivae.model.vae import WaveNetVAE
 
+Progress = Callable[[int, int, str], None]
+_GENERATED = 200
+_OTHERS = 4
+_JUDGED = 200  # trajectories that a regression from latents can be learned from, at least
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of a model on fresh trajectories of the grid."""
+    """What a model does on fresh trajectories of a grid, and how far that is from the best.
+
+    `limits` and `gap` are None for a process without exact limits; `identified` has an entry for each
+    surviving latent, `accuracy` the surviving latents' and all other estimators' by name. `beta` is the
+    weight of the KL term that the model was trained with last, None where its checkpoint does not say.
+    """
 
     seed: int
+    grid: Grid
     bound: Bound
+    limits: Limits | None
+    gap: Gap | None
+    identified: Sequence[Identified]
+    accuracy: dict[str, dict[str, Accuracy]]
+    generation: GenerationQuality | None = None
+    beta: float | None = None
 
     @property
     def surviving(self) -> list[int]:
         return self.bound.surviving
 
+    @property
+    def weight(self) -> float | None:
+        """beta in units of its true value, 1 / (predicted steps)."""
+        return None if self.beta is None else self.beta * self.bound.steps
+
+    @property
+    def worst_cell(self) -> tuple[dict[str, float], float] | None:
+        """The cell whose NLL lies highest above its entropy: its parameters, and nats per step."""
+        if self.bound.excess is None:
+            return None
+        worst = int(np.argmax(self.bound.excess))
+        cell = dict(zip(self.grid.names, self.grid.cells[worst].tolist(), strict=True))
+        return cell, float(self.bound.excess[worst])
+
     def to_json(self) -> dict[str, Any]:
         """The keys of `spivae evaluate --json`."""
-        bound = self.bound
-        latents = zip(bound.kl_latents, bound.mu.var(0), bound.logvar.mean(0, dtype=np.float64), strict=True)
+        bound, known = self.bound, self.limits
+        identified = {item.latent: item for item in self.identified}
+        worst = self.worst_cell
+        columns = zip(bound.kl_latents, bound.mu.var(0), bound.logvar.mean(0, dtype=np.float64), strict=True)
+        latents = []
+        for index, (kl, var_mu, mean_logvar) in enumerate(columns):
+            latents.append({"index": index, "kl": kl, "var_mu": var_mu, "mean_logvar": mean_logvar})
+            latents[-1] |= _encoded(identified.get(index))
         return {
             "n": bound.n,
             "seed": self.seed,
+            "beta": self.beta,
+            "beta_true_units": self.weight,
             "nll": bound.nll.value,
-            "kl": float(bound.kl_latents.sum()),
+            "nll_se": bound.nll.error,
+            "kl": bound.kl_latents.sum(),
             "neg_elbo": bound.neg_elbo.value,
             "neg_elbo_se": bound.neg_elbo.error,
+            "entropy": known and known.entropy,
+            "information": known and known.information,
+            "floor": known and known.floor,
+            "gap_nats": self.gap and self.gap.nats,
+            "gap": self.gap and asdict(self.gap),
+            "limits": known and asdict(known) | {"floor": known.floor, "bound": known.bound},
             "surviving": self.surviving,
-            "latents": [
-                {"index": index, "kl": float(kl), "var_mu": float(var_mu), "mean_logvar": float(mean_logvar)}
-                for index, (kl, var_mu, mean_logvar) in enumerate(latents)
-            ],
+            "latents": latents,
+            "parameters": _by_parameter(self.accuracy.get(LATENTS)),
+            "estimators": {name: _by_parameter(found) for name, found in self.accuracy.items()},
+            "worst_cell_nats": worst and worst[1],
+            "worst_cell": worst and worst[0],
+            "generation": self.generation and self.generation.to_json(),
         }
+
+
+def _encoded(found: Identified | None) -> dict[str, Any]:
+    if found is None or not found.expression:
+        return {"expression": None, "r2": None}
+    keys = ("expression", "r2", "r2_trajectory", "ceiling", "spearman", "terms", "t_star", "t_star_sd")
+    return {key: getattr(found, key) for key in keys}
+
+
+def _by_parameter(found: dict[str, Accuracy] | None) -> dict[str, Any] | None:
+    return found and {name: asdict(item) for name, item in found.items()}
 
 
 def evaluate(
@@ -53,19 +119,77 @@ def evaluate(
     grid: Grid,
     n: int,
     seed: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    beta: float | None = None,
+    generated: int = 0,
+    progress: Progress = lambda done, total, what: None,
 ) -> Evaluation:
-    """Judge a model on at least n fresh trajectories, as many in each cell of the grid."""
+    """Judge a model on at least n fresh trajectories, as many in each cell of the grid.
+
+    Accuracy is judged on as many again (200 at least), with parameters uniform between the ends of the grid;
+    generation on `generated` trajectories of 200 steps in each cell of a thinner grid, or not at all.
+    """
     import torch
 
-    per_cell = max(1, math.ceil(n / len(grid.cells)))
+    args = model.args
+    # a stream of its own for each part: one that changes leaves the others' figures as they were
+    streams = [np.random.default_rng([seed, part]) for part in range(4)]
+    exact = known = None
+    if has_limits(process):
+        progress(0, 1, "finding the limits")
+        given, window = args.first_predicted, model.receptive_field
+        exact = Exact(process, grid, args.o_dim, given, window)
+        known = limits(process, grid, args.o_dim, given, streams[0], n=n, window=window)
     bound = measure(
         model,
         process,
         grid,
-        per_cell,
-        np.random.default_rng(seed),
+        max(1, math.ceil(n / len(grid.cells))),
+        streams[1],
         torch.Generator().manual_seed(seed),
-        progress=progress,
+        exact,
+        lambda done, total: progress(done, total, "evaluating"),
     )
-    return Evaluation(seed=seed, bound=bound)
+    survivors, identified, accuracy = bound.surviving, [], {}
+    if len(bound.kl_latents):
+        identified = identify(
+            process, bound.theta, bound.mu, logvar=bound.logvar, latents=survivors, length=args.o_dim + 1
+        )
+        accuracy = knowledge(
+            model, process, grid, survivors, max(bound.n, _JUDGED), streams[2], progress
+        ).accuracy()
+    return Evaluation(
+        seed=seed,
+        grid=grid,
+        bound=bound,
+        limits=known,
+        gap=None if known is None else Gap.of(bound, known, beta),
+        identified=identified,
+        accuracy=accuracy,
+        generation=_generation(model, process, grid, generated, streams[3], progress),
+        beta=beta,
+    )
+
+
+def _generation(
+    model: WaveNetVAE,
+    process: Process,
+    grid: Grid,
+    per_cell: int,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> GenerationQuality | None:
+    """On all values of the first parameter, and up to four of each other one from end to end."""
+    if not per_cell or not model.args.latents:
+        return None
+
+    def advance(done: int, total: int) -> None:
+        progress(done, total, "generating")
+
+    thinner = {
+        name: values
+        if k == 0
+        else values[np.linspace(0, len(values) - 1, min(_OTHERS, len(values))).round().astype(int)]
+        for k, (name, values) in enumerate(grid.values.items())
+    }
+    return generation_quality(model, process, Grid(thinner), per_cell, _GENERATED, rng, advance)
