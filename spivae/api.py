@@ -1,5 +1,6 @@
 """All that a plugin imports. A change here is told under "Plugin API" in the changelog."""
 
+from spivae.accuracy import uniform
 from spivae.analysis import (
     Analysis,
     Context,
@@ -28,6 +29,7 @@ from spivae.estimators import (
     tea_msd_exponent,
     windows,
 )
+from spivae.evaluation.knowledge import BAYES, LATENTS, MEDIAN, Knowledge, knowledge
 from spivae.figure.against import (
     abscissas,
     axes_of,
@@ -56,6 +58,7 @@ from spivae.figure.spec import (
 from spivae.figure.trained_cells import TrainedCells
 from spivae.figure.training import NO_CELLS, TrainingCurves, training_panels
 from spivae.generation_quality import DIFFUSION_WINDOW, judge_generated
+from spivae.grids import training_grid
 from spivae.hookspecs import hookimpl
 from spivae.identification import Identified, identify
 from spivae.limits import (
@@ -77,7 +80,10 @@ from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
 
 __all__ = [
+    "BAYES",
     "DIFFUSION_WINDOW",
+    "LATENTS",
+    "MEDIAN",
     "NO_CELLS",
     "NO_LATENTS",
     "SURVIVING_KL",
@@ -94,6 +100,7 @@ __all__ = [
     "Heatmap",
     "Histogram",
     "Identified",
+    "Knowledge",
     "Limits",
     "Line",
     "NoOptions",
@@ -136,6 +143,7 @@ __all__ = [
     "hookimpl",
     "identify",
     "judge_generated",
+    "knowledge",
     "limits",
     "log_likelihood",
     "log_square_fit",
@@ -151,6 +159,8 @@ __all__ = [
     "ta_msd",
     "ta_msd_fit",
     "tea_msd_exponent",
+    "training_grid",
     "training_panels",
+    "uniform",
     "windows",
 ]
