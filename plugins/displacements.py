@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spivae.api import (
+    NO_LATENTS,
     Analysis,
     Axis,
     Expectations,
@@ -37,7 +38,7 @@ from spivae.api import (
 class Options:
     curves: int = option(5, "values of the first parameter, a curve each", low=1, high=100)
     value: float | None = option(None, "value of the last parameter (default: the middle one)")
-    n: int = option(100, "trajectories generated in each cell", low=2, high=2000)
+    n: int = option(100, "trajectories generated in each cell", low=3, high=2000)
     length: int | None = option(
         None, "displacements of each (default: as many as in training)", low=2, high=10_000
     )
@@ -53,6 +54,8 @@ class Correlations(Analysis):
     def compute(self, context):
         """Arrays `correlation` and its standard `error` (curves, lags) at lags `lag`, and in `theory`."""
         process, options, field = context.process, context.options, context.model.receptive_field
+        if not context.model.args.latents:
+            return Result(scalars={"empty": NO_LATENTS})
         grid = few_cells(process, context.grid, options.curves, value=options.value)
         length = options.length or context.model.args.o_dim
         longest = options.lags or min(3 * field, length - 1)
@@ -66,7 +69,7 @@ class Correlations(Analysis):
         for displacements in context.generate_cells(grid.cells, options.n, length, context.rng()):
             kept = finite_rows(displacements)
             diverged += len(displacements) - len(kept)
-            found.append(displacement_correlation(kept, lags) if len(kept) > 1 else unknown)
+            found.append(displacement_correlation(kept, lags) if len(kept) > 2 else unknown)
         theory = Expectations(process).correlation(grid.cells, lags)
         correlation, error = np.array(found).transpose(1, 0, 2)
         arrays = {
@@ -87,6 +90,8 @@ class Correlations(Analysis):
         return Result(arrays=arrays, scalars=scalars)
 
     def figure(self, result):
+        if "empty" in result.scalars:
+            return Figure(panels=(), title=self.title, caption=result.scalars["empty"])
         arrays, found = result.arrays, result.scalars
         at, label = VLine(x=float(found["receptive_field"]), muted=True), arrays["labels"].tolist()
         where = f" at {label[-1]} = {found['value']:.3g}" if "value" in found else ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spivae.api import (
+    NO_LATENTS,
     Analysis,
     Axis,
     Expectations,
@@ -45,7 +46,7 @@ class Options:
     value: float | None = option(None, "value of the last parameter (default: the middle one)")
     n: int = option(50, "trajectories generated for each alpha", low=2, high=2000)
     length: int | None = option(
-        None, "displacements of each (default: as many as in training)", low=8, high=100_000
+        None, "displacements of each (default: as in training, or what R needs)", low=8, high=100_000
     )
 
 
@@ -59,8 +60,10 @@ class Exponents(Analysis):
         """Arrays `before` and `beyond` (k,) at `alpha`, with standard errors `_error` and `_theory`."""
         process, options, field = context.process, context.options, context.model.receptive_field
         if process.names[0] != "alpha":
-            raise SpivaeError(f"process {process.name} has no exponent: its first parameter is not alpha")
-        length = options.length or context.model.args.o_dim
+            return Result(scalars={"empty": f"{process.title}: its first parameter is no exponent alpha."})
+        if not context.model.args.latents:
+            return Result(scalars={"empty": NO_LATENTS})
+        length = options.length or max(context.model.args.o_dim, 4 * (field + 2))
         lags = lags_of(field, length)
         grid = few_cells(process, context.grid, options.curves, value=options.value)
         scalars = {"receptive_field": field, "length": length, "n": options.n, "diverged": 0}
@@ -92,6 +95,8 @@ class Exponents(Analysis):
         return Result(arrays=arrays, scalars=scalars)
 
     def figure(self, result):
+        if "empty" in result.scalars:
+            return Figure(panels=(), title=self.title, caption=result.scalars["empty"])
         arrays, found = result.arrays, result.scalars
         alpha, labels = arrays["alpha"], arrays["labels"].tolist()
         marks = [Line(x=alpha, y=alpha, muted=True, dashed=True)]

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from spivae.api import (
+    DIFFUSION_WINDOW,
+    NO_LATENTS,
     Analysis,
     Axis,
     Figure,
@@ -57,8 +59,10 @@ class Generated(Analysis):
         and `alpha_seed_read` (curves, panels) are there, with errors, where an estimator is right for them.
         """
         process, options = context.process, context.options
+        if not context.model.args.latents:
+            return Result(scalars={"empty": NO_LATENTS})
         grid = few_cells(process, context.grid, options.curves, options.panels, options.value)
-        length = options.length or context.model.args.o_dim
+        length = options.length or max(context.model.args.o_dim, DIFFUSION_WINDOW)
         parts = context.generate_like(np.repeat(grid.cells, options.n, axis=0), length, context.rng())
         found = judge_generated(parts, process, grid, options.n, length, context.begins_at)
         ends = [process.parameters[0], process.parameters[-1]][: len(process.parameters)]
@@ -82,6 +86,8 @@ class Generated(Analysis):
         )
 
     def figure(self, result):
+        if "empty" in result.scalars:
+            return Figure(panels=(), title=self.title, caption=result.scalars["empty"])
         panels = [mean_of(result), *diffusion_of(result)]
         if "alpha_read" in result.arrays:
             panels.append(exponents_of(result))
@@ -95,9 +101,9 @@ def caption(found):
     if found["diffusivity_worst_ratio"] is None:
         return ""
     worst, noise = found["diffusivity_worst_ratio"], found["diffusivity_worst_noise"]
-    told = f"Dashed: theory. D(t) {worst:.2g} times off at worst (noise: {noise:.2g})"
+    told = f"Dashed: theory. D(t) off by ×{worst:.2g} at worst (noise ×{noise:.2g})"
     if found["alpha_mae"] is not None:
-        told += f"; α_g {found['alpha_mae']:.2f} on average ({found['alpha_mae_noise']:.2f})"
+        told += f"; α_g by {found['alpha_mae']:.2f} ({found['alpha_mae_noise']:.2f})"
     return told + "."
 
 

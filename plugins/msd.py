@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spivae.api import (
+    NO_LATENTS,
     Analysis,
     Array,
     Axis,
@@ -76,6 +77,8 @@ class Msd(Analysis):
     def compute(self, context):
         """Arrays `ta_msd`, `slope` and `ea_msd` (curves, lags) at lags `lag`, each with its `_theory`."""
         options = context.options
+        if options.source == "generated" and not context.model.args.latents:
+            return Result(scalars={"empty": NO_LATENTS})
         curves = of_data(context) if options.source == "data" else of_model(context)
         lags = spread_lags(1, curves.length // 2)
         if not np.isfinite(moving_slope(lags, lags, options.window)).any():
@@ -107,6 +110,8 @@ class Msd(Analysis):
         )
 
     def figure(self, result):
+        if "empty" in result.scalars:
+            return Figure(panels=(), title=self.title, caption=result.scalars["empty"])
         arrays, found = result.arrays, result.scalars
         labels = arrays["labels"].tolist()
         where = f" at {labels[-1]} = {found['value']:.3g}" if len(labels) > 1 else ""

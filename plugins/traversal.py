@@ -32,6 +32,7 @@ from spivae.api import (
 )
 
 TOGETHER = 1000  # trajectories generated side by side
+SHORTEST = 20  # displacements that a fit is worth
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Options:
     high: float = option(2.0, "its highest value")
     values: int = option(9, "values between these, evenly spread", low=2, high=100)
     n: int = option(100, "trajectories generated for each value", low=2, high=2000)
-    length: int | None = option(None, "displacements of each (default: as many as in training)", low=20)
+    length: int | None = option(None, "displacements of each (default: as many as in training)", low=SHORTEST)
 
 
 class Traversal(Analysis):
@@ -53,13 +54,15 @@ class Traversal(Analysis):
     def compute(self, context):
         """Arrays `D_t` (values, windows) at times `t`, and `alpha` and `D` (values,) where a fit is known."""
         options, count = context.options, context.model.args.latents
+        if not count and options.latent is None:
+            return Result(scalars={"empty": NO_LATENTS})
         if not count:
-            raise SpivaeError(NO_LATENTS)
+            raise SpivaeError("option latent: this model has no latents, it is a WaveNet alone")
         if not options.low < options.high:
             raise SpivaeError(f"options low and high: {options.low:g} is not below {options.high:g}")
         check_latent(options.latent, count)
         latent = strongest(context.checkpoint, count) if options.latent is None else options.latent
-        length = options.length or context.model.args.o_dim
+        length = options.length or max(context.model.args.o_dim, SHORTEST)
         values = np.linspace(options.low, options.high, options.values)
         diffusion, fits, diverged = [], [], 0
         for displacements in generated(context, latent, values, options.n, length):
@@ -84,6 +87,8 @@ class Traversal(Analysis):
         return Result(arrays=arrays, scalars=scalars | {"trained": trained})
 
     def figure(self, result):
+        if "empty" in result.scalars:
+            return Figure(panels=(), title=self.title, caption=result.scalars["empty"])
         arrays, latent = result.arrays, f"z{result.scalars['latent']}"
         curves = Panel(
             title=f"D(t) for values of {latent}",

@@ -160,14 +160,15 @@ def judge_generated(
     not_finite = 0
     for rows, displacements in parts:
         cell = np.arange(rows.start, rows.stop) // per_cell
-        steps = windows(displacements.astype(np.float64), DIFFUSION_WINDOW)
-        np.add.at(drift, cell, steps.mean(axis=-1))
-        np.add.at(square, cell, np.square(steps).mean(axis=-1))
         not_finite += int((~np.isfinite(displacements).all(axis=1)).sum())
-        for k, estimate in enumerate(estimators):
-            found = estimate(displacements)
-            np.add.at(sums[k], cell, found)
-            np.add.at(squares[k], cell, found**2)
+        with np.errstate(over="ignore", invalid="ignore"):  # those are counted, and make their cells NaN
+            steps = windows(displacements.astype(np.float64), DIFFUSION_WINDOW)
+            np.add.at(drift, cell, steps.mean(axis=-1))
+            np.add.at(square, cell, np.square(steps).mean(axis=-1))
+            for k, estimate in enumerate(estimators):
+                found = estimate(displacements)
+                np.add.at(sums[k], cell, found)
+                np.add.at(squares[k], cell, found**2)
 
     def by_cell(values: Array) -> Array:
         return values.reshape(*grid.shape, *values.shape[1:])

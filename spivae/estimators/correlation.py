@@ -15,13 +15,11 @@ def displacement_correlation(displacements: Array, lags: Sequence[int] | Array) 
 
     C(lag) = <dx(t) dx(t + lag)> / <dx^2>, averaged over t and trajectories after subtracting the ensemble's
     mean at each t. The error is that of a ratio of means over independent trajectories (first order), so
-    C(0) is 1 without error. Raises SpivaeError for a single trajectory and for lags outside 0..L - 1.
+    C(0) is 1 without error. Raises SpivaeError for fewer than 3 trajectories and for lags outside 0..L - 1.
     """
     dx = trajectories(displacements, 2, "displacements", "a correlation")
-    if len(dx) < 2:
-        raise SpivaeError(
-            "correlation: needs at least 2 trajectories, because a standard error has to be told"
-        )
+    if len(dx) < 3:  # two are mirror images of each other about their mean
+        raise SpivaeError(f"correlation: its standard error takes 3 trajectories or more, not {len(dx)}")
     length = dx.shape[1]
     steps = whole_lags(lags, length - 1)
     mean = dx.mean(axis=0, dtype=np.float64)

@@ -5,7 +5,10 @@ import pytest
 from samples import fbm, sbm, standard_errors
 
 from spivae.errors import SpivaeError
-from spivae.estimators import exponent, log_square_fit, ta_msd_fit
+from spivae.estimators import ensemble_fit, exponent, log_square_fit, ta_msd_fit
+from spivae_plugins.bm import BrownianMotion
+from spivae_plugins.fbm import FractionalBrownianMotion
+from spivae_plugins.sbm import ScaledBrownianMotion
 
 # standard deviations of alpha for one trajectory of 399 steps, at the bound
 BOUND_SBM = {0.2: 0.0658, 0.6: 0.0701, 1.0: 0.0709, 1.4: 0.0712, 1.8: 0.0714}
@@ -93,3 +96,19 @@ def test_exact_power_laws_are_read_exactly():
 def test_what_cannot_be_fitted_is_refused(call, message):
     with pytest.raises(SpivaeError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("process", "alpha"), [("sbm", 0.4), ("sbm", 1.5), ("fbm", 0.4), ("fbm", 1.5)])
+def test_an_ensemble_is_fitted_as_its_process_wants(process, alpha):
+    rng = np.random.default_rng(18)
+    if process == "sbm":
+        displacements, fitted = sbm(rng, alpha, 1e-3, 4000, 399, start=33), ScaledBrownianMotion()
+    else:
+        displacements, fitted = fbm(rng, alpha, 1e-3, 1000, 399), FractionalBrownianMotion()
+    found = ensemble_fit(fitted, displacements, 33)
+    assert found[0] == pytest.approx(alpha, abs=0.02)
+    assert np.log(found[1] / 1e-3) == pytest.approx(0, abs=0.08)
+
+
+def test_no_fit_is_offered_for_a_process_without_an_exponent():
+    assert ensemble_fit(BrownianMotion(), np.ones((2, 20))) is None

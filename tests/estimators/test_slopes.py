@@ -5,7 +5,7 @@ import pytest
 from samples import fbm, sbm
 
 from spivae.errors import SpivaeError
-from spivae.estimators import displacement_correlation, moving_slope
+from spivae.estimators import displacement_correlation, ensemble_slope, moving_slope
 
 
 @pytest.mark.parametrize("slope", [-1.0, 0.0, 0.4, 2.0])
@@ -75,7 +75,8 @@ def test_a_drift_common_to_all_is_no_correlation():
 @pytest.mark.parametrize(
     ("displacements", "lags", "message"),
     [
-        (np.ones((1, 5)), [1], "at least 2 trajectories"),
+        (np.ones((1, 5)), [1], "takes 3 trajectories or more, not 1"),
+        (np.ones((2, 5)), [1], "takes 3 trajectories or more, not 2"),
         (np.ones((3, 5)), [1], "do not vary"),
         (np.ones((3, 5)), [5], "lag 5: these trajectories have lags from 0 to 4"),
     ],
@@ -83,3 +84,15 @@ def test_a_drift_common_to_all_is_no_correlation():
 def test_displacements_that_have_no_correlation_are_refused(displacements, lags, message):
     with pytest.raises(SpivaeError, match=message):
         displacement_correlation(displacements, lags)
+
+
+def test_the_slope_of_an_ensemble_is_that_of_its_mean_with_the_error_of_repetitions():
+    rng = np.random.default_rng(7)
+    x, truth = np.arange(1, 30), 0.8
+    found = [ensemble_slope(x, x**truth * rng.gamma(2.0, size=(100, 29))) for _ in range(200)]
+    slopes, errors = np.array(found).T
+    assert abs(slopes.mean() - truth) < 4 * slopes.std() / np.sqrt(len(slopes))
+    assert errors.mean() == pytest.approx(slopes.std(), rel=0.2)
+    slope, error = ensemble_slope(x, (x**truth)[None])
+    assert slope == pytest.approx(truth)
+    assert np.isnan(error)

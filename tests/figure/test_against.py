@@ -36,7 +36,8 @@ def test_one_is_chosen_by_name_symbol_words_or_number(only, name):
 
 
 def test_an_unknown_one_is_refused_with_the_choices():
-    with pytest.raises(SpivaeError, match=r"option against: sbm has no 'beta'; choose from alpha, D, 1 for log\(α D"):
+    message = r"option against: sbm has no 'beta'; choose from alpha, D, 1 for log\(α D"
+    with pytest.raises(SpivaeError, match=message):
         abscissas(SBM, THETA, 400, "beta")
 
 
