@@ -70,6 +70,8 @@ def draw_again(arguments: Sequence[str]) -> bool:
             return False
     except (OSError, SpivaeError, msgspec.MsgspecError, UnicodeError):
         return False
+    # starting threads takes numpy longer than all that is computed here
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     answers = [kept.get(key) for key in command.keys]
     figures = [answer.figure for answer in answers if answer is not None]
     if len(figures) < len(answers):

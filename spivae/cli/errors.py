@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +35,8 @@ def run(command: Callable[[list[str]], int], arguments: list[str]) -> int:
     # the last place before the user: what comes here is shown in one line, whatever it is
     except Exception as error:  # noqa: BLE001
         if "--debug" in arguments:
+            import traceback
+
             traceback.print_exc()
         message, code = describe(error)
         with contextlib.suppress(OSError):

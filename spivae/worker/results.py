@@ -15,11 +15,13 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.worker.answers import Answer, Damaged, Unfit, pack, unpack
+
+if TYPE_CHECKING:
+    from spivae.worker.answers import Answer
 
 FOLDER, LIMIT = "SPIVAE_CACHE", "SPIVAE_CACHE_MB"  # of the environment
 DEFAULT_MB = 256
@@ -67,14 +69,20 @@ class Results:
     def get(self, key: str) -> Answer | None:
         """The answer to a key, which now counts as used; None where there is none that can be read."""
         body = self.read(f"{key}.answer")
+        if body is None:
+            return None
+        from spivae.worker.answers import Damaged, unpack  # and numpy with it
+
         try:
-            return unpack(key, body) if body is not None else None
+            return unpack(key, body)
         except Damaged as error:
             log.info("the answer %s is made again: it %s", key, error)
             return None
 
     def put(self, key: str, answer: Answer) -> None:
         """Keep an answer, unless it is large or cannot be written as bytes."""
+        from spivae.worker.answers import Unfit, pack
+
         if sum(getattr(array, "nbytes", 0) for array in answer.result.arrays.values()) > self.largest:
             return
         try:

@@ -216,3 +216,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(
     script = f"{sys.executable} -m spivae {' '.join(arguments)} | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_cache_is_shown_without_numpy(cache: Path) -> None:
+    assert not imported("cache") & {"torch", "numpy", "rich"}
