@@ -93,6 +93,7 @@ SCOPES = {
     "filter": "Filter",
     "checkpoint": "Checkpoint",
     "train": "New training",
+    "rate": "Learning-rate finder",
     "run": "Live run",
     "list": "Lists",
     "app": "Everywhere",
@@ -148,10 +149,15 @@ ACTIONS: tuple[Action, ...] = (
     # New training
     Action("train", "start", "f2,s", "Start", "Start this training; it goes on when spivae is left.", "F2"),
     Action("train", "write", "f3,w", "Save recipe", "Write the recipe to a TOML file.", "F3"),
+    Action("train", "find_rate", "f4,l", "Find rate", "Find a learning rate for the phase here.", "F4"),
     Action("train", "add_phase", "f6,a", "Add phase", "Add a phase after the one the cursor is in.", "F6"),
     Action("train", "remove_phase", "f7,d", "Remove phase", "Remove the phase the cursor is in.", "F7"),
     Action("train", "leave_field", "escape", "Leave field", "Out of the field.", "esc", when="typing"),
     Action("train", "back", "escape", "Back", "Back, without a training.", "esc", when="otherwise"),
+    # Learning-rate finder
+    Action("rate", "use_valley", "enter,v", "Use the valley", "Make the suggested rate the phase's lr max."),
+    Action("rate", "use_steepest", "s", "Use the steepest", "Make the rate where the loss falls most it."),
+    Action("rate", "close", "escape", "Close", "Leave the phase as it is; a sweep at work is stopped."),
     # Live run
     Action(
         "run", "open", "enter,o", "Open checkpoint", "Open the final checkpoint, or the best so far.", "⏎"

@@ -34,7 +34,7 @@ class CheckpointScreen(SpivaeScreen):
 
     SCOPE = "checkpoint"
     BINDINGS = bindings("checkpoint")
-    CSS_PATH = str(STYLES / "checkpoint.tcss")
+    CSS_PATH = [str(STYLES / "notice.tcss"), str(STYLES / "checkpoint.tcss")]  # noqa: RUF012
 
     def __init__(self, path: str) -> None:
         super().__init__()

@@ -243,7 +243,7 @@ class TrainScreen(SpivaeScreen):
             return None
         if action == "start":
             return True if not self._starting else None
-        if action == "write":
+        if action in ("write", "find_rate"):
             return True if self.checked is not None and self.checked.recipe is not None else None
         if action == "remove_phase":
             return True if self.form.phases > 1 else None
@@ -318,6 +318,27 @@ class TrainScreen(SpivaeScreen):
             button = self.query_one("#start", Button)
             button.label, button.disabled = "Start training", False
             self.refresh_bindings()
+
+    # Finding a learning rate
+
+    def action_find_rate(self) -> None:
+        from spivae.training.recipe import to_table
+        from spivae_tui.recipe_form import written
+        from spivae_tui.screens.find_rate import FindRateScreen
+
+        if self.checked is None or self.checked.recipe is None:
+            self._go_to_error()
+            return
+        in_phase = getattr(self.focused, "path", "").startswith("training.phase.")
+        phase = self._phase_here() if in_phase else 0
+
+        def use(rate: float | None) -> None:
+            control = self.body.control(f"training.phase.{phase}.lr_max")
+            if rate is not None and isinstance(control, Input):
+                control.value = written(float(f"{rate:.1e}"))
+                control.focus()
+
+        self.app.push_screen(FindRateScreen(to_table(self.checked.recipe), phase), use)
 
     # Saving the recipe
 

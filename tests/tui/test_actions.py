@@ -9,6 +9,7 @@ from spivae_tui.actions import ACTIONS, SCOPES, in_scope
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.browse import BrowseScreen
 from spivae_tui.screens.checkpoint import CheckpointScreen
+from spivae_tui.screens.find_rate import FindRateScreen
 from spivae_tui.screens.live import LiveRunScreen
 from spivae_tui.screens.train import TrainScreen
 from spivae_tui.widgets.filter_bar import FilterInput
@@ -18,6 +19,7 @@ OWNERS = {
     "browse": BrowseScreen,
     "checkpoint": CheckpointScreen,
     "train": TrainScreen,
+    "rate": FindRateScreen,
     "run": LiveRunScreen,
     "list": RowList,
     "filter": FilterInput,
