@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from spivae.errors import WorkFailed
+from spivae.errors import SpivaeError, WorkFailed
 
 
 @contextlib.contextmanager
@@ -20,6 +19,8 @@ def replacing(path: Path | str) -> Iterator[IO[Any]]:
     the temporary one is gone. Raises WorkFailed, naming `path`, where the system refuses (a full disk, a
     folder without permission).
     """
+    import tempfile  # slow to import, and no need of commands that write nothing
+
     target = Path(path)
     temporary = None
     try:
@@ -37,6 +38,17 @@ def replacing(path: Path | str) -> Iterator[IO[Any]]:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def check_out(out: Path) -> None:
+    """Refuse an output that cannot be written before any work is done for it. Raises SpivaeError."""
+    folder = out.parent
+    if out.is_dir():
+        raise SpivaeError(f"{out}: is a folder; name a file in it")
+    if not folder.is_dir():
+        raise SpivaeError(f"{out}: there is no folder {folder}; make it, or name another")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise WorkFailed(f"{out}: cannot be written (permission denied in {folder})")
 
 
 def _umask() -> int:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from spivae.errors import SpivaeError, WorkFailed
+from spivae.errors import SpivaeError
+from spivae.files import check_out as check_out  # for all commands that write
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -176,14 +177,3 @@ out_option = click.option(
     metavar="F.npz",
     help="Where to write; an existing file is replaced when all is done.",
 )
-
-
-def check_out(out: Path) -> None:
-    """Refuse an output that cannot be written before any work is done for it. Raises SpivaeError."""
-    folder = out.parent
-    if out.is_dir():
-        raise SpivaeError(f"{out}: is a folder; name a file in it")
-    if not folder.is_dir():
-        raise SpivaeError(f"{out}: there is no folder {folder}; make it, or name another")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise WorkFailed(f"{out}: cannot be written (permission denied in {folder})")
