@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,6 +152,15 @@ async def test_a_recipe_with_a_mistake_is_not_swept(app: TrainApp, worker: fakes
         await pilot.pause()
         assert isinstance(app.screen, TrainScreen)
         assert worker.jobs == []
+
+
+def test_neither_the_finder_nor_the_curves_of_a_run_bring_torch_into_the_app() -> None:
+    code = (
+        "import sys, spivae_tui.screens.find_rate, spivae_tui.screens.live, spivae_tui.run_figure\n"
+        "print('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
