@@ -8,7 +8,7 @@ from spivae import generation
 from spivae.analysis import Context, DataOptions
 from spivae.checkpoint import Checkpoint
 from spivae.errors import SpivaeError
-from spivae.generation import begins_at, generate, generate_like
+from spivae.generation import begins_at, generate, generate_cells, generate_like
 from spivae.model.arguments import ModelArgs
 from spivae.model.vae import build
 from spivae_plugins.sbm import ScaledBrownianMotion
@@ -66,6 +66,15 @@ def test_progress_runs_over_all_parts(model, monkeypatch):
     made(model, progress=lambda done, total: told.append((done, total)))
     assert {total for _, total in told} == {700}
     assert [done for done, _ in told] == [0, 280, 560]
+
+
+def test_cells_come_one_by_one_with_progress_over_all(model, monkeypatch):
+    cells, told = THETA[[0, 9]], []
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(generation, "_GENERATED_AT_ONCE", 2 * 150)
+    made = list(generate_cells(model, SBM, cells, 2, 150, rng, lambda *state: told.append(state)))
+    assert [part.shape for part in made] == [(2, 150), (2, 150)]
+    assert told == [(0, 600), (200, 600), (300, 600), (500, 600)]
 
 
 def test_what_cannot_be_encoded_is_refused(model):

@@ -22,8 +22,8 @@ def ta_msd(positions: Array, lags: Sequence[int] | Array) -> Array:
     """Time-averaged mean squared displacement (n, len(lags)) of each trajectory of positions (n, T).
 
     Averages (x(t + lag) - x(t))^2 over all t, overlapping. Many lags at once go through a Fourier transform
-    (S2 of Calandrini et al., Collection SFN 12, 201 (2011)); its error is 1e-15 times the trajectory's mean
-    square distance from its centre, which is 1e-10 of the result or less unless displacements cancel.
+    (S2 of Calandrini et al., Collection SFN 12, 201 (2011)). Its error is 1e-15 times the trajectory's mean
+    square distance from its start: 1e-10 of the result or less, unless displacements cancel.
     Raises SpivaeError for lags that are not between 0 and T - 1.
     """
     x = trajectories(positions, 2, "positions", "a displacement")
@@ -34,11 +34,9 @@ def ta_msd(positions: Array, lags: Sequence[int] | Array) -> Array:
     average = _directly if (length - steps).sum() <= size * math.log2(size) else _by_fft
     out = np.empty((len(x), len(steps)))
     for rows in blocks(len(x), size):
-        # huge offsets cost digits, and squares of large values drown small differences
-        centred = x[rows].astype(np.float64)
-        centred -= centred[:, :1].copy()
-        centred -= centred.mean(axis=1, keepdims=True)
-        average(centred, steps, size, out[rows])
+        moved = x[rows].astype(np.float64)
+        moved -= moved[:, :1].copy()  # an offset would cost digits
+        average(moved, steps, size, out[rows])
     return out
 
 

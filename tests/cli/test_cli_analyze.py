@@ -57,6 +57,13 @@ def test_the_options_of_one_analysis_are_flags(spivae, tiny_checkpoint: Path):
     assert len(found["arrays"]["mu_counts"][0]) == 7
 
 
+def test_the_value_of_a_flag_may_be_the_name_of_an_analysis(spivae, tiny_checkpoint: Path):
+    answer = spivae("analyze", tiny_checkpoint, "msd", "--source", "data", "--per-cell", 2, "--json").json
+    [found] = answer["analyses"]
+    assert found["name"] == "msd"
+    assert found["options"]["source"] == "data"
+
+
 def test_options_of_several_go_to_those_that_have_them(spivae, tiny_checkpoint: Path):
     answer = spivae(
         "analyze",
