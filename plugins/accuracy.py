@@ -135,7 +135,7 @@ def panel_of(result, k, column):
 def written(lines, low, high, bottom, top):
     """Lines of text in the lower right corner, which good estimates leave empty."""
     for row, text in enumerate(reversed(lines)):
-        yield Text(x=high - 0.38 * (high - low), y=bottom + (0.07 + 0.13 * row) * (top - bottom), text=text)
+        yield Text(x=high - 0.46 * (high - low), y=bottom + (0.07 + 0.13 * row) * (top - bottom), text=text)
 
 
 def caption(result):
