@@ -131,6 +131,15 @@ class DataOptions:
     file: str | None = option(None, "a dataset in the .npz layout, instead of fresh trajectories")
 
 
+def data_options(needs: Sequence[Need]) -> tuple[Option, ...]:
+    """Those of DataOptions that matter to an analysis with these needs; to one of the model alone, a few."""
+    if {"dataset", "predictions"}.intersection(needs):
+        wanted = {item.name for item in dataclasses.fields(DataOptions)}
+    else:
+        wanted = {"subset", "seed"} if needs else set()
+    return tuple(option for option in declared_options(DataOptions) if option.name in wanted)
+
+
 class Context:
     """All that an analysis may look at.
 

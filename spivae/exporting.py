@@ -68,6 +68,11 @@ def check(path: Path | str) -> Path:
     return target
 
 
+def of_several(path: Path, name: str) -> Path:
+    """Where one of several analyses goes when they share a path: fig.pdf becomes fig-NAME.pdf."""
+    return path.with_name(f"{path.stem}-{name}{path.suffix}")
+
+
 def _picture(kind: Kind) -> Callable[[Figure, Result, About], bytes]:
     def write(figure: Figure, result: Result, about: About) -> bytes:
         from spivae.figure.export import picture

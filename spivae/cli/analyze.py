@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.analysis import DataOptions, declared_options
+from spivae.analysis import DataOptions, data_options, declared_options
 from spivae.cli import common
 from spivae.cli.again import Drawing, Typed, note_down
 from spivae.cli.common import assignments, checkpoint_argument, common_options
 from spivae.cli.drawing import draw_figures
 from spivae.cli.options import as_click, given, parameter_name, share_out
-from spivae.cli.output import emit_json, note
+from spivae.cli.output import emit, emit_json, note
 from spivae.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from spivae.analysis import Analysis
+    from spivae.exporting import About
     from spivae.plugins import Plugins
     from spivae.worker.answers import Answer
 
@@ -119,6 +120,15 @@ def _data_options(function: Any) -> Any:
     help="Rows of a page  [default: what all panels need]",
 )
 @click.option("--glyphs", type=click.Choice(["braille", "block", "ascii"]), help="What to draw with.")
+@click.option(
+    "--export",
+    "exports",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="F",
+    help="Write instead of drawing; the suffix picks .png, .svg, .pdf, .csv, .json or .npz. "
+    "Several analyses get -NAME before it. Can be given again.",
+)
 @click.option("--fresh", is_flag=True, help="Compute, whatever is remembered from before.")
 @common_options()
 @click.pass_context
@@ -131,6 +141,7 @@ def analyze(
     width: int | None,
     height: int | None,
     glyphs: str | None,
+    exports: tuple[Path, ...],
     fresh: bool,
     as_json: bool,
     **flags: Any,
@@ -140,9 +151,10 @@ def analyze(
     Without NAME, all of them. With one, its own options are flags too: `spivae analyze sbm latents --help`.
     What was computed before is shown at once (see `spivae cache`).
 
-    --json: {checkpoint, process, data {option: value}, trajectories, analyses [{name, title, options,
-    scalars, arrays}]}.
+    --json: {checkpoint, process, data {option: value}, trajectories, exported [path], analyses [{name, title,
+    options, scalars, arrays}]}.
     """
+    from spivae import exporting
     from spivae.analysis import parse_options
     from spivae.worker import results
     from spivae.worker.memory import ask
@@ -156,6 +168,7 @@ def analyze(
         options[chosen[0].name] |= given(declared, flags, f"{chosen[0].name}-") | _own(declared, flags)
     data = parse_options(DataOptions, given(_DATA, flags))
     parsed = {item.name: parse_options(item.options, options[item.name]) for item in chosen}
+    targets = _targets(exports, chosen)
 
     kept = results.of_user(lambda text: note(f"warning: {text}"))
     session = Session(plugins, results=kept)
@@ -166,6 +179,13 @@ def analyze(
                 checkpoint, item.name, vars(parsed[item.name]), vars(data), progress, fresh=fresh
             )
             found.append((item, answer))
+    exported = [
+        exporting.export(
+            path, answer.figure, answer.result, _about(item, parsed[item.name], data, checkpoint)
+        )
+        for item, answer in found
+        for path in targets[item.name]
+    ]
     if as_json:
         emit_json(
             {
@@ -173,6 +193,7 @@ def analyze(
                 "process": found[0][1].process,
                 "data": vars(data),
                 "trajectories": max((answer.trajectories or 0 for _, answer in found), default=0),
+                "exported": [str(path) for path in exported],
                 "analyses": [
                     {"name": item.name, "title": item.title, "options": vars(parsed[item.name])}
                     | answer.result.to_json()
@@ -180,6 +201,10 @@ def analyze(
                 ],
             }
         )
+        return
+    if exported:
+        for path in exported:
+            emit(str(path))
         return
     draw_figures([answer.figure for _, answer in found], width, height, glyphs)
     broken = any(info.status == "error" for info in plugins.infos)  # is told of each time
@@ -194,3 +219,20 @@ def _own(declared: Sequence[Any], flags: dict[str, Any]) -> dict[str, object]:
     """The analysis's flags that bear their plain names; those are never shared with the data's."""
     data = {option.name for option in _DATA}
     return given([option for option in declared if option.name not in data], flags)
+
+
+def _targets(exports: Sequence[Path], chosen: Sequence[Analysis]) -> dict[str, list[Path]]:
+    """The files that each analysis is written to. Raises SpivaeError for one that cannot be."""
+    from spivae.exporting import check, of_several
+
+    paths = list(dict.fromkeys(exports))
+    if len(chosen) == 1:
+        return {chosen[0].name: [check(path) for path in paths]}
+    return {item.name: [check(of_several(path, item.name)) for path in paths] for item in chosen}
+
+
+def _about(item: Analysis, options: Any, data: DataOptions, checkpoint: Path) -> About:
+    from spivae.exporting import About
+
+    asked = {option.name: getattr(data, option.name) for option in data_options(item.needs)}
+    return About(item.name, item.title, vars(options), asked, str(checkpoint))
