@@ -19,7 +19,11 @@ SAMPLE, SAMPLE_GAP, COLUMN_GAP = 1.4, 0.5, 1.0  # of legends, in em
 
 LOOK = Look(glyphs="braille", colors="truecolor", dark=False)
 INK = "#1A1A1A"
-SHAPES = dict(zip(MARKERS, "o^sDvP", strict=True)) | {"•": "o", ".": "o"}  # matplotlib's names of our markers
+SHAPES = dict(zip(MARKERS, "o^sDvP", strict=True)) | {
+    "•": "o",
+    ".": "o",
+    "✕": "x",
+}  # matplotlib's names of our markers
 
 # Everything that a user's own matplotlibrc might change goes back to matplotlib's defaults first.
 STYLE: Any = {

@@ -18,6 +18,7 @@ from spivae.figure.strokes import Style
 Grid = npt.NDArray[np.bool_]
 Spot = tuple[float, float]  # the lower left corner of a legend, in fractions of the axes
 
+DIVERGED = Style(LOOK.warning, "✕")  # of the crosses where a curve left the finite numbers
 _FINE = 120  # cells along each side of the axes in which ink is looked for
 _NEAR = 8  # of these cells, how far a legend may be from its corner
 _MOST_SHADES = 12  # of a longer ordered family, so many are named
@@ -63,7 +64,7 @@ def entries(panel: Prepared) -> list[Entry]:
     ]
     found = [_entry(layer) for layer in _thinned(named)]
     if panel.diverged:
-        found.append(Entry("diverged", Style(LOOK.warning, "✕"), points=True))
+        found.append(Entry("diverged", DIVERGED, points=True))
     return found
 
 

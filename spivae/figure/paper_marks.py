@@ -8,7 +8,7 @@ import numpy as np
 
 from spivae.figure.mathtext import mathtext
 from spivae.figure.paper import INK, LINE, LOOK, SHAPES, SMALL, THIN
-from spivae.figure.paper_legend import Entry
+from spivae.figure.paper_legend import DIVERGED, Entry
 from spivae.figure.paper_panel import Layer, Prepared, cells
 from spivae.figure.spec import Histogram, HLine, Line, Text, VLine
 from spivae.figure.strokes import Style
@@ -16,7 +16,7 @@ from spivae.figure.strokes import Style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BEHIND, _MAP, _GUIDE, _DATA, _WORDS = 1.0, 0.5, 1.5, 2.0, 4.0  # what lies over what
+_MAP, _BEHIND, _GUIDE, _DATA, _CROSSES, _WORDS = 0.5, 1.0, 1.5, 2.0, 3.0, 4.0  # what lies over what
 _DASHES = (0, (3.0, 1.8))
 _FEW = 40  # as many points of a line or fewer bear markers
 _LONG = 150  # a line through more points than these is thinner
@@ -76,7 +76,7 @@ def _draw_line(axes: Axes, layer: Layer, over: float) -> None:
         )
     if layer.stroke.breaks:
         x, y = np.transpose(layer.stroke.breaks)
-        axes.plot(x, y, "x", color=LOOK.warning, markersize=3.5, markeredgewidth=0.8, zorder=3, clip_on=False)
+        axes.plot(x, y, **point_style(DIVERGED, 1), zorder=_CROSSES, clip_on=False)
 
 
 def _draw_points(axes: Axes, layer: Layer, over: float) -> None:
@@ -111,13 +111,13 @@ def line_style(style: Style, *, dashed: bool) -> dict[str, Any]:
 
 def point_style(style: Style, count: int) -> dict[str, Any]:
     """Marker, colour and size of points of this style, for matplotlib; smaller where there are many."""
-    many = count > _MANY
+    many, cross = count > _MANY, SHAPES[style.marker] == "x"
     return {
         "color": style.fg,
         "linestyle": "",
         "marker": SHAPES[style.marker],
         "markersize": (1.5 if many else 3.0) * (0.8 if style.muted else 1.0),
-        "markeredgewidth": 0,
+        "markeredgewidth": 0.8 if cross else 0,
         "alpha": 0.6 if many else 1.0,
     }
 
@@ -125,6 +125,5 @@ def point_style(style: Style, count: int) -> dict[str, Any]:
 def sample_style(entry: Entry) -> dict[str, Any]:
     """How the sample of a legend's entry looks."""
     if entry.points:
-        style = point_style(entry.style, 1)
-        return style | ({"marker": "x", "markeredgewidth": 0.8} if entry.style.marker == "✕" else {})
+        return point_style(entry.style, 1)
     return line_style(entry.style, dashed=entry.dashed)
