@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spivae.model.losses import Loss
     from spivae.model.sampler import sample
     from spivae.notebook import analyze
+    from spivae.plugins import load_plugins
     from spivae.prediction import Predictions, predict
     from spivae.process import D_to_sigma, sigma_to_D
     from spivae.training.recipe import Recipe
@@ -38,6 +39,7 @@ _HOME = {
     "convert": "spivae.checkpoint",
     "load_checkpoint": "spivae.checkpoint.load",
     "load_dataset": "spivae.dataset:load_npz",
+    "load_plugins": "spivae.plugins",
     "predict": "spivae.prediction",
     "resolve": "spivae.checkpoint",
     "sample": "spivae.model.sampler",
@@ -61,6 +63,7 @@ __all__ = [
     "convert",
     "load_checkpoint",
     "load_dataset",
+    "load_plugins",
     "predict",
     "resolve",
     "sample",
