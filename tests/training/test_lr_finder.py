@@ -37,12 +37,12 @@ def test_the_valley_is_in_the_middle_of_where_the_loss_falls(begin: float, end: 
     assert abs(np.log10(found) - np.log10(begin * end) / 2) <= 0.15
 
 
-def test_short_falls_in_noise_before_the_valley_do_not_matter() -> None:
+def test_noise_in_the_valley_does_not_break_it() -> None:
     losses = curve(1e-5, 1e-2)
-    losses[:40:2] += 0.004
+    losses[::2] += 0.05
     found = valley(LRS, losses)
     assert found is not None
-    assert 1e-5 < found < 1e-2
+    assert 1e-4 < found < 3e-3
 
 
 def test_the_valley_is_the_longest_of_two() -> None:
@@ -99,13 +99,13 @@ def test_the_steepest_place_is_that_of_the_largest_slope_along_log_lr() -> None:
 @pytest.fixture(scope="module")
 def sweep() -> Sweep:
     torch.set_num_threads(1)
-    return find_lr(SMALL, SBM, steps=60)
+    return find_lr(SMALL, SBM, low=1e-6, steps=50)
 
 
 def test_a_sweep_grows_evenly_in_the_logarithm_from_the_first_rate(sweep: Sweep) -> None:
-    assert sweep.lrs[0] == pytest.approx(1e-7)
-    np.testing.assert_allclose(np.diff(np.log(sweep.lrs)), np.log(1e7) / 59)
-    assert len(sweep.lrs) == len(sweep.losses) == len(sweep.smooth) <= 60
+    assert sweep.lrs[0] == pytest.approx(1e-6)
+    np.testing.assert_allclose(np.diff(np.log(sweep.lrs)), np.log(1e6) / 49)
+    assert len(sweep.lrs) == len(sweep.losses) == len(sweep.smooth) <= 50
     assert sweep.beta == 1e-3
 
 
@@ -115,7 +115,7 @@ def test_the_smoothed_loss_is_the_weighted_mean_of_those_before(sweep: Sweep) ->
 
 
 def test_the_model_learns_at_some_rates_and_not_at_the_lowest(sweep: Sweep) -> None:
-    assert sweep.smooth.min() < sweep.smooth[:30].min() - 0.2
+    assert sweep.smooth.min() < sweep.smooth[:20].min() - 0.2
     lowest, low, high = (
         find_lr(SMALL, SBM, low=rate, high=2 * rate, steps=10).losses for rate in (1e-12, 1e-9, 1e-2)
     )
@@ -123,21 +123,22 @@ def test_the_model_learns_at_some_rates_and_not_at_the_lowest(sweep: Sweep) -> N
     assert np.abs(high - lowest).max() > 0.1
 
 
-def test_equal_recipes_give_equal_sweeps(sweep: Sweep) -> None:
-    again = find_lr(SMALL, SBM, steps=60)
-    np.testing.assert_array_equal(again.losses, sweep.losses)
-    other = find_lr(with_overrides(SMALL, {"training.seed": "1"}), SBM, steps=10)
-    assert other.losses[0] != sweep.losses[0]
+def test_equal_recipes_give_equal_sweeps() -> None:
+    first, again, other = (
+        find_lr(with_overrides(SMALL, {"training.seed": seed}), SBM, steps=10).losses for seed in "001"
+    )
+    np.testing.assert_array_equal(again, first)
+    assert other[0] != first[0]
 
 
 def test_the_suggested_rate_is_sensible_and_a_training_at_it_learns(sweep: Sweep, tmp_path: Path) -> None:
     assert sweep.valley is not None
     assert 1e-5 < sweep.valley < 0.1
-    recipe = with_overrides(SMALL, {"training.phase.0.lr_max": repr(sweep.valley)})
+    phase = f"[{{epochs = 1, beta = 1e-3, lr_max = {sweep.valley!r}}}]"
+    recipe = with_overrides(SMALL, {"training.phase": phase})
     run = trained(tmp_path, recipe)
     epochs = [record for record in MetricsReader(run.metrics_path).poll() if record["kind"] == "epoch"]
-    assert epochs[-1]["nll"] < sweep.losses[0]
-    assert all(np.isfinite(record["nll"]) for record in epochs)
+    assert epochs[-1]["nll"] < sweep.losses[0] - 0.5
 
 
 def test_the_beta_is_that_of_the_phase() -> None:
