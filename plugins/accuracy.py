@@ -48,6 +48,7 @@ class Options:
 class AccuracyAnalysis(Analysis):
     name = "accuracy"
     title = "Accuracy"
+    order = 5
     options = Options
     needs = ("model",)
 

@@ -48,6 +48,7 @@ class Options:
 class Correlations(Analysis):
     name = "correlations"
     title = "Correlations"
+    order = 13
     options = Options
     needs = ("model",)
 

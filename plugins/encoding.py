@@ -43,6 +43,7 @@ class Options:
 class Encoding(Analysis):
     name = "encoding"
     title = "Encoding"
+    order = 4
     options = Options
 
     def compute(self, context):

@@ -53,6 +53,7 @@ class Options:
 class Exponents(Analysis):
     name = "exponents"
     title = "Exponents"
+    order = 12
     options = Options
     needs = ("model",)
 

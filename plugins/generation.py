@@ -49,6 +49,7 @@ class Options:
 class Generated(Analysis):
     name = "generated"
     title = "Generated"
+    order = 9
     options = Options
     needs = ("model",)
 

@@ -40,6 +40,7 @@ class Options:
 class History(Analysis):
     name = "history"
     title = "Training"
+    order = 14
     options = Options
     needs = ()
 

@@ -51,6 +51,7 @@ class Options:
 class Latents(Analysis):
     name = "latents"
     title = "Latents"
+    order = 1
     options = Options
 
     def compute(self, context):

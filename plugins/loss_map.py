@@ -38,6 +38,7 @@ class Options:
 class LossMap(Analysis):
     name = "loss"
     title = "Loss map"
+    order = 2
     options = Options
 
     def compute(self, context):

@@ -71,6 +71,7 @@ class Curves:
 class Msd(Analysis):
     name = "msd"
     title = "MSD"
+    order = 11
     options = Options
     needs = ("model", "dataset")
 

@@ -43,6 +43,7 @@ class Options:
 class Output(Analysis):
     name = "output"
     title = "Output"
+    order = 3
     options = Options
 
     def compute(self, context):

@@ -41,6 +41,7 @@ class Options:
 class Surface(Analysis):
     name = "surface"
     title = "Surface"
+    order = 8
     options = Options
 
     def compute(self, context):

@@ -48,6 +48,7 @@ class Options:
 class Traversal(Analysis):
     name = "traversal"
     title = "Traversal"
+    order = 10
     options = Options
     needs = ("model",)
 

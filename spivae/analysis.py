@@ -281,6 +281,8 @@ class Analysis:
 
     A subclass names itself, declares its options as a frozen dataclass of `option` fields, and never changes
     what it is given. `compute` is called in a process that holds the model; `figure` sees the result alone.
+    `needs` says what is prepared for it: "predictions" (and with them the dataset), "dataset", "model", any
+    of them or none, where the checkpoint's header is enough. `order` is its place in lists, low numbers first.
     An answer is kept and shown again while checkpoint, options, data and source code are the same: set
     `remembered` to False where it depends on anything else, such as other files or the time.
     """
@@ -289,6 +291,7 @@ class Analysis:
     title: ClassVar[str] = ""
     options: ClassVar[type] = NoOptions
     needs: ClassVar[tuple[Need, ...]] = ("predictions",)
+    order: ClassVar[int] = 100
     remembered: ClassVar[bool] = True
 
     def compute(self, context: Context) -> Result:

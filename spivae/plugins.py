@@ -113,7 +113,7 @@ class Plugins:
             if hook in info.hooks:
                 getattr(module, hook)(register)
         self.processes |= processes
-        self.analyses |= analyses
+        self.analyses = dict(sorted((self.analyses | analyses).items(), key=lambda item: item[1].order))
         info.provides = [f"process {name}" for name in processes] + [f"analysis {name}" for name in analyses]
 
     def notify(self, event: str, warn: Callable[[str], None], **arguments: Any) -> None:
