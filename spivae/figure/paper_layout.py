@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from spivae.figure import heatmap as heat
 from spivae.figure.mathtext import mathtext
 from spivae.figure.paper import DOUBLE, HEADING, LEADING, SINGLE, SMALL
-from spivae.figure.paper_legend import Grid, Legend, free_spot, ink, legends, size_of
+from spivae.figure.paper_legend import Grid, Legend, cover, free_spot, ink, legends, size_of
 from spivae.figure.paper_panel import Prepared, prepare
 from spivae.figure.paper_text import lines_of, width_of
 from spivae.figure.paper_ticks import axis_lines, places, ticks
@@ -27,7 +27,7 @@ TICK = 1.7  # mm of a tick mark and the gap to its label
 GAP = 0.8  # mm between tick labels and the axis's label
 BAR = 1.8, 2.2  # mm between axes and colour bar, and its width
 SIDE = 2.5  # mm between axes and what stands at their right, be it a legend or the next panel
-TITLE = 1.4  # mm between axes and title
+TITLE = 1.8  # mm between axes and title
 LETTER = 4.0  # mm from the panel's letter to its title, which begins over the axes
 CLEAR = 1.2  # mm around a legend inside the axes
 LINE_GAP = 2.0  # mm between rows of panels, and above the caption
@@ -122,7 +122,7 @@ class _Grid:
         self.placed: list[Placed] = []
         # of all axes and what is around them, to begin with
         self.wide, self.lefts, self.rights = width / columns - 14.0, [10.0] * columns, [1.0] * columns
-        self._beside: dict[int, Legend] = {}  # legends by the panel that they stand at
+        self._beside: dict[int, list[Legend]] = {}  # legends by the panel that they stand at
         self._apart: dict[int, Legend] = {}  # and by the free cell that they stand in
         self._settle([ink(panel) for panel in panels])
 
@@ -131,7 +131,8 @@ class _Grid:
         cells = [*range(len(self.panels), math.ceil(len(self.panels) / self.columns) * self.columns)]
         while True:
             self._measure()
-            found = {legend: self._inside(legend, taken) for legend in inside}
+            free = [grid.copy() for grid in taken]
+            found = {legend: self._inside(legend, free) for legend in inside}
             self.placed = [placed for placed in found.values() if placed is not None]
             homeless = [legend for legend, placed in found.items() if placed is None]
             if not homeless:
@@ -141,9 +142,10 @@ class _Grid:
                 if cells and len(legend.panels) > 1:
                     self._apart[cells.pop(0)] = legend
                 else:
-                    self._beside[legend.panels[0]] = legend
+                    self._beside.setdefault(self._home(legend), []).append(legend)
         self.placed += [self._in_cell(cell, legend) for cell, legend in self._apart.items()]
-        self.placed += [self._at_panel(index, legend) for index, legend in self._beside.items()]
+        for index in self._beside:
+            self.placed += self._at_panel(index)
 
     # Sizes
 
@@ -182,18 +184,18 @@ class _Grid:
 
     def _room(self, index: int) -> Room:
         panel, room, wide = self.panels[index], Room(), self.wide
-        spec, legend = panel.panel, self._beside.get(index)
+        legends = self._beside.get(index, [])
         if panel.surface is not None:
             room.left, room.bottom = LETTER, LITTLE  # labels of axes in space may reach out of their box
         else:
             self._surround(room, panel)
-        if legend is not None and self._at_side(index):
-            room.right = SIDE + size_of(legend, 1)[0]
-        if legend is not None and not self._at_side(index):
-            room.legend = size_of(legend, self._across(legend))[1] + TITLE
+        if self._at_side(index):
+            room.right = max([room.right, *(SIDE + size_of(legend, 1)[0] for legend in legends)])
+        else:
+            room.legend = sum(size_of(legend, self._across(legend))[1] + TITLE for legend in legends)
         if len(self.panels) > 1:
             room.letter = letter(index)
-        room.title = lines_of(spec.title, wide + self._overhang(index, room), HEADING)
+        room.title = lines_of(panel.panel.title, wide + self._overhang(index, room), HEADING)
         lines = max(len(room.title), bool(room.letter))
         room.top = room.legend + (TITLE + LARGE * lines if lines else LITTLE / 2)
         return room
@@ -222,6 +224,12 @@ class _Grid:
 
     # Legends
 
+    def _home(self, legend: Legend) -> int:
+        """The panel at which a legend stands: its first, or at the side, its last one in the same row."""
+        row = legend.panels[0] // self.columns
+        last = max(index for index in legend.panels if index // self.columns == row)
+        return last if self._at_side(last) else legend.panels[0]
+
     def _at_side(self, index: int) -> bool:
         """Whether a legend stands at the right of a panel; over narrow ones, maps and surfaces."""
         return self.columns <= 2 and not self.panels[index].maps
@@ -239,6 +247,7 @@ class _Grid:
                 wide, high = size_of(legend, columns)
                 spot = free_spot(taken[index], wide / self.wide, high / self.high, margin)
                 if spot is not None:
+                    cover(taken[index], spot, wide / self.wide, high / self.high)
                     box = self.axes(index)
                     return Placed(
                         legend, columns, box.x + spot[0] * box.width, box.y + spot[1] * box.height + high
@@ -249,13 +258,15 @@ class _Grid:
         box = self.axes(cell)
         return Placed(legend, 1, box.x, box.y + box.height)
 
-    def _at_panel(self, index: int, legend: Legend) -> Placed:
-        box = self.axes(index)
-        if self._at_side(index):
-            return Placed(legend, 1, box.x + box.width + SIDE, box.y + box.height)
-        return Placed(
-            legend, self._across(legend), box.x - OUT, box.y + box.height + self.rooms[index].legend
-        )
+    def _at_panel(self, index: int) -> Iterator[Placed]:
+        """The legends that stand at a panel: at its right, or between its title and its axes."""
+        box, side = self.axes(index), self._at_side(index)
+        x = box.x + box.width + SIDE if side else box.x - OUT
+        y = box.y + box.height + (0.0 if side else self.rooms[index].legend)
+        for legend in self._beside[index]:
+            columns = 1 if side else self._across(legend)
+            yield Placed(legend, columns, x, y)
+            y -= size_of(legend, columns)[1] + (SIDE if side else TITLE)
 
 
 def letter(index: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from spivae.figure.spec import Heatmap, HLine, Line, Points, Text, VLine
 from spivae.figure.strokes import Style
 
 Grid = npt.NDArray[np.bool_]
+_Colors = tuple[tuple[str, str | None], ...]  # what is called how
 Spot = tuple[float, float]  # the lower left corner of a legend, in fractions of the axes
 
 DIVERGED = Style(LOOK.warning, "✕")  # of the crosses where a curve left the finite numbers
@@ -32,6 +34,7 @@ class Entry:
     style: Style
     points: bool = False
     dashed: bool = False
+    dots: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,28 @@ class Legend:
 
 
 def legends(prepared: Sequence[Prepared]) -> list[Legend]:
-    """The legends of a figure: panels that give the same names to the same colours share one."""
-    found: dict[tuple[tuple[str, str | None], ...], Legend] = {}
-    for index, panel in enumerate(prepared):
-        named = tuple(entries(panel))
-        colors = tuple((entry.label, entry.style.fg) for entry in named)
-        known = found.get(colors)
-        if known is not None:
-            found[colors] = Legend(known.title or panel.panel.legend, known.entries, (*known.panels, index))
-        elif named:
-            found[colors] = Legend(panel.panel.legend, named, (index,))
+    """The legends of a figure: panels that give the same names to the same colours share one.
+
+    So do those that have an ordered family of shades in common; what else they name gets a legend of its own.
+    """
+    named = [tuple(entries(panel)) for panel in prepared]
+    families = [tuple(entry for entry in found if entry.style.shaded) for found in named]
+    shared = Counter(map(_colors, families))
+    found: dict[_Colors, Legend] = {}
+    for index, (panel, whole, family) in enumerate(zip(prepared, named, families, strict=True)):
+        parts = [(panel.panel.legend, whole)]
+        if family and shared[_colors(family)] > 1:
+            rest = tuple(entry for entry in whole if entry not in family)
+            parts = [(panel.panel.legend, family), ("", rest)]
+        for title, part in parts:
+            known = found.get(_colors(part), Legend("", part, ()))
+            if part:
+                found[_colors(part)] = Legend(known.title or title, known.entries, (*known.panels, index))
     return list(found.values())
+
+
+def _colors(named: Sequence[Entry]) -> _Colors:
+    return tuple((entry.label, entry.style.fg) for entry in named)
 
 
 def entries(panel: Prepared) -> list[Entry]:
@@ -71,7 +85,7 @@ def entries(panel: Prepared) -> list[Entry]:
 def _entry(layer: Layer) -> Entry:
     mark = layer.mark
     dashed = isinstance(mark, HLine | VLine | Line) and mark.dashed
-    return Entry(mark.label, layer.style, isinstance(mark, Points), dashed)
+    return Entry(mark.label, layer.style, isinstance(mark, Points), dashed, layer.dots is not None)
 
 
 def _thinned(layers: list[Layer]) -> Iterable[Layer]:
@@ -141,3 +155,9 @@ def free_spot(taken: Grid, width: float, height: float, margin: Spot) -> Spot | 
         if away[row, column] <= _NEAR:
             return float(column / _FINE + margin[0]), float(row / _FINE + margin[1])
     return None
+
+
+def cover(taken: Grid, spot: Spot, width: float, height: float) -> None:
+    """Mark where a legend of this size has been put, for the next one."""
+    left, bottom = (int(place * _FINE) for place in spot)
+    taken[bottom : bottom + round(height * _FINE) + 1, left : left + round(width * _FINE) + 1] = True

@@ -10,7 +10,7 @@ from spivae.figure.mathtext import mathtext
 from spivae.figure.paper import INK, LINE, LOOK, SHAPES, SMALL, THIN
 from spivae.figure.paper_legend import DIVERGED, Entry
 from spivae.figure.paper_panel import Layer, Prepared, cells
-from spivae.figure.spec import Histogram, HLine, Line, Text, VLine
+from spivae.figure.spec import Histogram, HLine, Text, VLine
 from spivae.figure.strokes import Style
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _MAP, _BEHIND, _GUIDE, _DATA, _CROSSES, _WORDS = 0.5, 1.0, 1.5, 2.0, 3.0, 4.0  # what lies over what
 _DASHES = (0, (3.0, 1.8))
-_FEW = 40  # as many points of a line or fewer bear markers
 _LONG = 150  # a line through more points than these is thinner
 _MANY = 300  # more points than these are small and let others shine through
 _RASTER = 4000  # more than these become an image inside SVG and PDF
@@ -49,6 +48,8 @@ def draw_layers(axes: Axes, panel: Prepared) -> None:
             _draw_points(axes, layer, over)
         elif layer.stroke is not None:
             _draw_line(axes, layer, over)
+            for x, y in layer.dots.pieces if layer.dots is not None else ():
+                axes.plot(x, y, **dot_style(layer.style), zorder=_DATA + over, clip_on=False)
     for note in panel.notes:
         axes.text(0.5, 0.5, mathtext(note), ha="center", va="center", fontsize=SMALL, color=LOOK.labels)
 
@@ -57,7 +58,6 @@ def _draw_line(axes: Axes, layer: Layer, over: float) -> None:
     assert layer.stroke is not None
     guide, muted = isinstance(layer.mark, HLine | VLine), layer.style.muted
     count = sum(x.size for x, _ in layer.stroke.pieces)
-    marked = isinstance(layer.mark, Line) and count <= _FEW and not (muted or layer.style.shaded)
     gap = np.array([np.nan])
     style = line_style(layer.style, dashed=layer.stroke.kind == "dashed")
     if count > _LONG and not muted:
@@ -68,9 +68,6 @@ def _draw_line(axes: Axes, layer: Layer, over: float) -> None:
             np.concatenate([part for _, y in layer.stroke.pieces for part in (y, gap)]),
             **style,
             clip_on=False,  # strokes end at the axes; half of a line that runs along one would be lost
-            marker=SHAPES[layer.style.marker] if marked else "",
-            markersize=2.6,
-            markeredgewidth=0,
             solid_joinstyle="miter" if isinstance(layer.mark, Histogram) else "round",
             zorder=(_GUIDE if guide else _BEHIND if muted else _DATA) + over,
         )
@@ -96,7 +93,14 @@ def _draw_text(axes: Axes, panel: Prepared, mark: Text, style: Style) -> None:
     x, y = panel.x.fraction([mark.x])[0], panel.y.fraction([mark.y])[0]
     if 0 <= x <= 1 and 0 <= y <= 1:
         axes.text(
-            x, y, mathtext(mark.text), fontsize=SMALL, color=style.fg or INK, va="center", zorder=_WORDS
+            x,
+            y,
+            mathtext(mark.text),
+            fontsize=SMALL,
+            color=INK if style.fg == LOOK.muted else style.fg,
+            va="center",
+            zorder=_WORDS,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
         )
 
 
@@ -122,8 +126,14 @@ def point_style(style: Style, count: int) -> dict[str, Any]:
     }
 
 
+def dot_style(style: Style) -> dict[str, Any]:
+    """The markers on a line of this style."""
+    return point_style(style, 1) | {"markersize": 2.6}
+
+
 def sample_style(entry: Entry) -> dict[str, Any]:
     """How the sample of a legend's entry looks."""
     if entry.points:
         return point_style(entry.style, 1)
-    return line_style(entry.style, dashed=entry.dashed)
+    line = line_style(entry.style, dashed=entry.dashed)
+    return dot_style(entry.style) | line if entry.dots else line

@@ -11,20 +11,22 @@ from spivae.figure import heatmap as heat
 from spivae.figure.notes import notes
 from spivae.figure.paper import LOOK
 from spivae.figure.scales import Scale, clean, fit
-from spivae.figure.spec import Heatmap, Mark, Panel
+from spivae.figure.spec import Heatmap, Line, Mark, Panel, Points
 from spivae.figure.strokes import Stroke, Style, extents, stroke_of, styles
 
 Array = npt.NDArray[np.float64]
 _COLUMNS = 2000  # points of a curve that share one of as many columns are drawn as two: finer than print
+_FEW = 40  # as many points of a line or fewer bear markers
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One mark, how it looks, and where its ink goes."""
+    """One mark, how it looks, and where its ink goes; `dots` are a line's own points where it shows them."""
 
     mark: Mark
     style: Style
     stroke: Stroke | None
+    dots: Stroke | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,22 @@ def prepare(panel: Panel) -> Prepared:
     tight = any(isinstance(mark, Heatmap) and heat.fits_edges(mark) for mark in panel.marks)
     x, y = fit(panel.x, xs, tight=tight), fit(panel.y, ys, tight=tight)
     layers = tuple(
-        Layer(mark, style, stroke_of(mark, style, x, y, _COLUMNS))
+        Layer(mark, style, stroke_of(mark, style, x, y, _COLUMNS), _dots(mark, style, x, y))
         for mark, style in zip(panel.marks, styles(panel.marks, LOOK), strict=True)
     )
     return Prepared(panel, x, y, layers, tuple(notes(panel)))
+
+
+def _dots(mark: Mark, style: Style, x: Scale, y: Scale) -> Stroke | None:
+    """The points of a line that has few and is told from others by its colour alone, as points.
+
+    Those of its stroke will not do: it also ends where the line leaves the axes.
+    """
+    if not isinstance(mark, Line) or not mark.label or style.muted or style.shaded:
+        return None
+    if not 2 < np.size(mark.x) <= _FEW:
+        return None
+    return stroke_of(Points(x=mark.x, y=mark.y), style, x, y, _COLUMNS)
 
 
 def cells(heatmap: Heatmap, x: Scale, y: Scale) -> tuple[Array, Array, Array]:
