@@ -132,12 +132,14 @@ class DataOptions:
 
 
 def data_options(needs: Sequence[Need]) -> tuple[Option, ...]:
-    """Those of DataOptions that matter to an analysis with these needs; to one of the model alone, a few."""
+    """Those of DataOptions that matter to an analysis with these needs.
+
+    One of the model alone has no use for those that make trajectories; one without needs, for none.
+    """
+    found = declared_options(DataOptions)
     if {"dataset", "predictions"}.intersection(needs):
-        wanted = {item.name for item in dataclasses.fields(DataOptions)}
-    else:
-        wanted = {"subset", "seed"} if needs else set()
-    return tuple(option for option in declared_options(DataOptions) if option.name in wanted)
+        return found
+    return tuple(item for item in found if needs and item.name in ("grid", "subset", "seed"))
 
 
 class Context:
@@ -282,7 +284,7 @@ class Analysis:
     A subclass names itself, declares its options as a frozen dataclass of `option` fields, and never changes
     what it is given. `compute` is called in a process that holds the model; `figure` sees the result alone.
     `needs` says what is prepared for it: "predictions" (and with them the dataset), "dataset", "model", any
-    of them or none, where the checkpoint's header is enough. `order` is its place in lists, low numbers first.
+    of them or none, where the checkpoint's header is enough. `order` is its place in lists, low ones first.
     An answer is kept and shown again while checkpoint, options, data and source code are the same: set
     `remembered` to False where it depends on anything else, such as other files or the time.
     """
