@@ -145,6 +145,13 @@ def test_whatever_is_touched_leads_back_to_the_usual_way(
         assert len(usual) == 1, change
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert spivae("analyze", "model", "clock").code == 2
+    shutil.copy(reference / "original_init.tar", "model.tar")
+    drawn(spivae, "model")
+    usual.clear()
+    drawn(spivae, "model")
+    monkeypatch.chdir(tmp_path)
+    drawn(spivae, "model")
+    assert not usual  # each folder has its own
 
 
 @pytest.mark.parametrize("more", ["--fresh", "--json"])

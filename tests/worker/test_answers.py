@@ -139,4 +139,4 @@ def test_an_array_that_claims_to_be_what_it_is_not_is_refused(claim):
     except Damaged:
         return
     assert found.nbytes <= 32
-    assert not found.dtype.hasobject
+    assert found.dtype.kind in "biufcSU"

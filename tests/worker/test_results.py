@@ -121,6 +121,17 @@ def test_a_damaged_entry_counts_as_none_and_is_written_again(tmp_path_factory, j
         assert number_of(kept.get(key(1))) == 2
 
 
+@given(st.integers(0), st.integers(1, 255))
+def test_a_single_byte_that_was_changed_is_seen(tmp_path_factory, place, by):
+    kept = Results(tmp_path_factory.getbasetemp() / "changed", MB)
+    kept.put(key(1), answer(1))
+    path = kept.folder / f"{key(1)}.answer"
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= by
+    path.write_bytes(content)
+    assert kept.get(key(1)) is None
+
+
 def test_an_entry_under_another_ones_name_is_refused(kept):
     kept.put(key(1), answer(1))
     os.link(kept.folder / f"{key(1)}.answer", kept.folder / f"{key(2)}.answer")
