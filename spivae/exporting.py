@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spivae.analysis import data_options
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import check_out, replacing
 
 if TYPE_CHECKING:
-    from spivae.analysis import Result
+    from spivae.analysis import Analysis, DataOptions, Result
     from spivae.figure.export import Kind
     from spivae.figure.spec import Figure
 
@@ -34,6 +35,12 @@ class About:
     options: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: str = ""
+
+    @classmethod
+    def of(cls, analysis: Analysis, options: Any, data: DataOptions, checkpoint: Path | str) -> About:
+        """What an analysis was asked; of the data's options, those that matter to it."""
+        asked = {item.name: getattr(data, item.name) for item in data_options(analysis.needs)}
+        return cls(analysis.name, analysis.title, vars(options), asked, str(checkpoint))
 
 
 def export(path: Path | str, figure: Figure, result: Result, about: About) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.analysis import DataOptions, data_options, declared_options
+from spivae.analysis import DataOptions, declared_options
 from spivae.cli import common
 from spivae.cli.again import Drawing, Typed, note_down
 from spivae.cli.common import assignments, checkpoint_argument, common_options
@@ -19,7 +19,6 @@ from spivae.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from spivae.analysis import Analysis
-    from spivae.exporting import About
     from spivae.plugins import Plugins
     from spivae.worker.answers import Answer
 
@@ -154,8 +153,8 @@ def analyze(
     --json: {checkpoint, process, data {option: value}, trajectories, exported [path], analyses [{name, title,
     options, scalars, arrays}]}.
     """
-    from spivae import exporting
     from spivae.analysis import parse_options
+    from spivae.exporting import About, export
     from spivae.worker import results
     from spivae.worker.memory import ask
     from spivae.worker.session import Session
@@ -180,9 +179,7 @@ def analyze(
             )
             found.append((item, answer))
     exported = [
-        exporting.export(
-            path, answer.figure, answer.result, _about(item, parsed[item.name], data, checkpoint)
-        )
+        export(path, answer.figure, answer.result, About.of(item, parsed[item.name], data, checkpoint))
         for item, answer in found
         for path in targets[item.name]
     ]
@@ -229,10 +226,3 @@ def _targets(exports: Sequence[Path], chosen: Sequence[Analysis]) -> dict[str, l
     if len(chosen) == 1:
         return {chosen[0].name: [check(path) for path in paths]}
     return {item.name: [check(of_several(path, item.name)) for path in paths] for item in chosen}
-
-
-def _about(item: Analysis, options: Any, data: DataOptions, checkpoint: Path) -> About:
-    from spivae.exporting import About
-
-    asked = {option.name: getattr(data, option.name) for option in data_options(item.needs)}
-    return About(item.name, item.title, vars(options), asked, str(checkpoint))

@@ -40,7 +40,7 @@ GRACE = 2.0  # seconds between asking the process to end and killing it
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A job is done: its figure (None for "warm"), its scalars, and how long the worker took."""
+    """A job is done: its figure (None for "warm" and "export"), its scalars, and how long the worker took."""
 
     figure: Figure | None
     scalars: dict[str, Any]

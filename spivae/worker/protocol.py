@@ -12,7 +12,7 @@ _LENGTH = struct.Struct(">I")
 
 
 class Submit(msgspec.Struct, frozen=True, tag=True):
-    """Do `op` ("warm", "analyze" or "find_rate") and answer under this job's number."""
+    """Do `op` ("warm", "analyze", "export" or "find_rate") and answer under this job's number."""
 
     job: int
     op: str
@@ -38,6 +38,12 @@ class Analyze(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fresh: bool = False
 
 
+class Export(Analyze, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The payload of "export": what to analyze, and the file that the answer is written to."""
+
+    path: str
+
+
 class FindRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The payload of "find_rate": a recipe as tables, and the phase whose beta the sweep has, from 0."""
 
@@ -54,7 +60,10 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):
-    """A job is done: the figure as spivae.figure.spec.encode wrote it (empty for "warm")."""
+    """A job is done: the figure as spivae.figure.spec.encode wrote it (empty for "warm" and "export").
+
+    The scalars of "export" are the `path` of the file.
+    """
 
     figure: bytes
     scalars: dict[str, Any]

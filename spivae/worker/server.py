@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from spivae.worker.protocol import (
     Analyze,
     Cancel,
     Cancelled,
+    Export,
     Failed,
     FindRate,
     Finished,
@@ -28,7 +29,10 @@ from spivae.worker.protocol import (
 )
 
 if TYPE_CHECKING:
+    from spivae.worker.answers import Answer
     from spivae.worker.session import Session
+
+Payload = TypeVar("Payload", Analyze, Export, FindRate)
 
 log = logging.getLogger(__name__)
 PROGRESS_EVERY = 0.1  # seconds between two progress events
@@ -111,22 +115,36 @@ class Server:
             session.warm()
         elif request.op == "analyze":
             figure, scalars = self._analyze(session, request)
+        elif request.op == "export":
+            scalars = self._export(session, request)
         elif request.op == "find_rate":
             figure, scalars = self._find_rate(session, request)
         else:
             raise SpivaeError(
-                f"the worker knows no operation {request.op!r}: it does warm, analyze and find_rate"
+                f"the worker knows no operation {request.op!r}: it does warm, analyze, export and find_rate"
             )
         return Finished(figure, scalars, time.perf_counter() - started)
 
     def _analyze(self, session: Session, request: Submit) -> tuple[bytes, dict[str, Any]]:
         from spivae.figure.spec import encode
 
-        try:
-            wish = msgspec.convert(request.payload, Analyze)
-        except msgspec.ValidationError as error:
-            raise SpivaeError(f"analyze: {error}") from None
-        answer = session.analyze(
+        answer = self._ask(session, request, _converted(request, Analyze))
+        return encode(answer.figure), answer.result.to_json()["scalars"]
+
+    def _export(self, session: Session, request: Submit) -> dict[str, Any]:
+        from spivae.exporting import About, check, export
+        from spivae.worker.memory import ask
+
+        wish = _converted(request, Export)
+        check(wish.path)  # before anything is computed for it
+        question = ask(session.plugins, wish.checkpoint, wish.analysis, wish.options, wish.data)
+        answer = self._ask(session, request, wish)
+        self._answer(request.job, Progress(0, 1, "writing"))
+        about = About.of(question.analysis, question.options, question.data, wish.checkpoint)
+        return {"path": str(export(wish.path, answer.figure, answer.result, about))}
+
+    def _ask(self, session: Session, request: Submit, wish: Analyze) -> Answer:
+        return session.analyze(
             wish.checkpoint,
             wish.analysis,
             wish.options,
@@ -135,16 +153,12 @@ class Server:
             cancelled=lambda: not self._wanted(request.job),
             fresh=wish.fresh,
         )
-        return encode(answer.figure), answer.result.to_json()["scalars"]
 
     def _find_rate(self, session: Session, request: Submit) -> tuple[bytes, dict[str, Any]]:
         from spivae.figure.lr_sweep import sweep_figure
         from spivae.figure.spec import encode
 
-        try:
-            wish = msgspec.convert(request.payload, FindRate)
-        except msgspec.ValidationError as error:
-            raise SpivaeError(f"find_rate: {error}") from None
+        wish = _converted(request, FindRate)
         sweep = session.find_rate(
             wish.recipe,
             wish.phase,
@@ -163,6 +177,14 @@ class Server:
                 load_plugins(self._plugin_dirs), threads=usable_threads(), results=results.of_user()
             )
         return self._session
+
+
+def _converted(request: Submit, kind: type[Payload]) -> Payload:
+    """The payload of a request. Raises SpivaeError for one that does not fit."""
+    try:
+        return msgspec.convert(request.payload, kind)
+    except msgspec.ValidationError as error:
+        raise SpivaeError(f"{request.op}: {error}") from None
 
 
 class _Throttled:

@@ -81,6 +81,11 @@ class Session:
         self._models: _Recent[tuple[Checkpoint, Any]] = _Recent(4, lambda _: 1)
         self._prepared: _Recent[Prepared] = _Recent(CACHE_BYTES, lambda prepared: prepared.nbytes)
 
+    @property
+    def plugins(self) -> Plugins:
+        """Where analyses and processes come from."""
+        return self._plugins
+
     def warm(self) -> None:
         """Load torch, which takes a second or two the first time."""
         # Threads that spin while they wait for each other slow down sixfold as soon as a training runs beside
