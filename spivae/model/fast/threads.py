@@ -1,0 +1,53 @@
+"""A batch's rows shared out among threads that each compute on their own.
+
+Two threads that share every small operation wait for each other thousands of times a step; two that take
+half the rows each meet once.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Made = TypeVar("Made")
+
+
+def in_threads(work: Callable[[int, slice], Made], rows: int) -> list[Made]:
+    """`work(thread, rows)` for equal shares of the rows, in as many threads as torch has here; in order."""
+    threads = max(1, min(torch.get_num_threads(), rows))
+    bounds = [rows * k // threads for k in range(threads + 1)]
+    shares = [slice(*bounds[k : k + 2]) for k in range(threads)]
+    if threads == 1:
+        return [work(0, shares[0])]
+    futures = [_pool(threads).submit(work, k, share) for k, share in enumerate(shares)]
+    return [future.result() for future in futures]
+
+
+def parts(rows: slice, size: int) -> list[slice]:
+    """Rows in nearly equal parts of at most `size`."""
+    count = -(-(rows.stop - rows.start) // size)
+    bounds = [rows.start + (rows.stop - rows.start) * k // count for k in range(count + 1)]
+    return [slice(*bounds[k : k + 2]) for k in range(count)]
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads in each of which torch has one thread."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="spivae")
+    together = threading.Barrier(threads)
+
+    def begin() -> None:
+        torch.get_num_threads()  # a thread first takes the number that was set last, wherever that was
+        torch.set_num_threads(1)
+        together.wait()
+
+    outside = torch.get_num_threads()
+    for started in [pool.submit(begin) for _ in range(threads)]:
+        started.result()
+    torch.set_num_threads(outside)  # for other new threads
+    return pool

@@ -1,0 +1,70 @@
+"""Which form of the model computes: the readable one, or the fast one where it can."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from spivae.model.fast import step as fast
+from spivae.model.fast.network import ENDS
+from spivae.model.losses import Loss, Parts
+from spivae.model.vae import Output, WaveNetVAE
+
+Path = Literal["fast", "plain"]
+
+
+def path_of(model: WaveNetVAE) -> Path:
+    """How batches of this model are computed."""
+    return "fast" if why_plain(model) is None else "plain"
+
+
+def why_plain(model: WaveNetVAE) -> str | None:
+    """What keeps a model from the fast path; None where nothing does."""
+    args = model.args
+    if type(model) not in ENDS:
+        return f"the fast path does not know a {type(model).__name__}"
+    if args.use_pad:
+        return "use_pad: the fast path has no padding"
+    if args.stack_size > 1:
+        return "stack_size: the fast path runs every block once"
+    if args.g_channels:
+        return "g_channels: the fast path has no global conditioning"
+    for name, weight in model.named_parameters():
+        if weight.device.type != "cpu" or weight.dtype != torch.float32:
+            return f"{name}: the fast path computes float32 on the CPU, not {weight.dtype} on {weight.device}"
+    return None
+
+
+def _is_fast(model: WaveNetVAE, x: Tensor) -> bool:
+    # trajectories of a wrong length are refused by the readable form, in words
+    fits = len(x) > 0 and (x.shape[-1] == model.args.o_dim or model.vae is None)
+    fits = fits and x.shape[-1] > model.receptive_field
+    return fits and x.dtype == torch.float32 and x.device.type == "cpu" and path_of(model) == "fast"
+
+
+def forward(model: WaveNetVAE, x: Tensor, noise: Tensor | None = None) -> Output:
+    """What the model says of displacements x (B, 1, L), without gradients; latent noise (B, Z)."""
+    if _is_fast(model, x):
+        return fast.forward(model, x, noise)
+    with torch.no_grad():
+        return model(x, noise=noise)  # type: ignore[no-any-return]
+
+
+def losses(model: WaveNetVAE, x: Tensor, noise: Tensor | None = None, beta: float = 0.0) -> Parts:
+    """The loss of displacements x (B, 1, L) before reduction, without gradients."""
+    if _is_fast(model, x):
+        return fast.losses(model, x, noise, beta)
+    with torch.no_grad():
+        return Loss(model.receptive_field, model.c_channels, beta).parts(model(x, noise=noise), x)
+
+
+def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -> Parts:
+    """Add the gradients of the mean loss to those of the model; the loss before reduction, detached."""
+    if _is_fast(model, x):
+        return fast.gradients(model, x, noise, beta)
+    with torch.enable_grad():
+        parts = Loss(model.receptive_field, model.c_channels, beta).parts(model(x, noise=noise), x)
+        parts.loss.mean().backward()  # type: ignore[no-untyped-call]
+    return Parts(*(value.detach() for value in parts))
