@@ -131,10 +131,14 @@ ACTIONS: tuple[Action, ...] = (
         "Back to the plot.",
         when="in options",
     ),
+    Action("checkpoint", "close_export", "escape", "Close", "Write nothing.", when="exporting"),
     Action("checkpoint", "back", "escape", "Back", "Back to the list.", when="otherwise"),
     Action("checkpoint", "next_tab", "right", "Tab", "Go to the next tab.", "←→"),
     Action("checkpoint", "previous_tab", "left", "Previous tab", "Go to the previous tab.", footer=False),
     Action("checkpoint", "options", "o", "Options", "Show or hide the options of this analysis."),
+    Action(
+        "checkpoint", "export", "e", "Export", "Write this analysis to a file: a picture, or its numbers."
+    ),
     Action("checkpoint", "next_page", "right_square_bracket,pagedown", "More panels", "Page on."),
     Action(
         "checkpoint",

@@ -21,6 +21,7 @@ from textual.screen import Screen
 from spivae.errors import SpivaeError
 from spivae_tui import text, themes
 from spivae_tui.actions import bindings, readable
+from spivae_tui.messages import ExportSaid
 from spivae_tui.screens.browse import BrowseScreen
 from spivae_tui.services import Services, WorkerLike
 
@@ -128,6 +129,29 @@ class SpivaeApp(App[int]):
             return
         words = f"{text.plural(removed.entries, 'result')} removed, {text.size(removed.size)}."
         self.notify(words, title="Results cache", timeout=3)
+
+    # Exports
+
+    def export(self, asked: dict[str, Any], path: Path, shown: str) -> None:
+        """Let the worker write an analysis to a file; a notification tells how it went, on any screen."""
+        payload = {**asked, "path": str(path)}
+        try:
+            self.worker.submit("export", payload, lambda event: self._export_said(shown, event))
+        except SpivaeError as error:
+            self.notify(str(error), severity="error", title="Not exported", markup=False)
+            return
+        self.notify(shown, title="Writing", timeout=2, markup=False)
+
+    def _export_said(self, shown: str, event: Any) -> None:
+        # called from the worker's reader thread; posting is all that is allowed here
+        self.post_message(ExportSaid(shown, event))
+
+    def on_export_said(self, message: ExportSaid) -> None:
+        event, kind = message.event, type(message.event).__name__
+        if kind == "Done":
+            self.notify(message.shown, title="Exported", timeout=6, markup=False)
+        elif kind == "Failed":
+            self.notify(event.message, severity="error", title="Not exported", timeout=10, markup=False)
 
     # Life
 

@@ -10,6 +10,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from spivae_tui import themes
 from spivae_tui.actions import ACTIONS
+from spivae_tui.screens.base import SpivaeScreen
 
 if TYPE_CHECKING:
     from spivae_tui.app import SpivaeApp
@@ -24,7 +25,7 @@ class Command(NamedTuple):
 
 
 class Commands(Provider):
-    """Actions of the screen beneath the palette, then what works everywhere, then themes and glyphs."""
+    """What the screen beneath the palette offers, then what works everywhere, then themes and glyphs."""
 
     def _commands(self) -> Iterator[Command]:
         from spivae_tui.app import GLYPHS
@@ -39,6 +40,8 @@ class Commands(Provider):
                         partial(app.run_action, action.name, default_namespace=target),
                         action.help,
                     )
+            if wanted == scope and isinstance(self.screen, SpivaeScreen):
+                yield from self.screen.more_commands()
         yield Command(
             "Clear the results cache", app.clear_results, "Compute each analysis again when it is next shown."
         )

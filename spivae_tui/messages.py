@@ -28,6 +28,15 @@ class ScanEnded(Message):
         self.error = error
 
 
+class ExportSaid(Message):
+    """An event of the worker process about an export to `shown`, brought to the loop like WorkerSaid."""
+
+    def __init__(self, shown: str, event: Any) -> None:
+        super().__init__()
+        self.shown = shown
+        self.event = event
+
+
 class WorkerSaid(Message):
     """An event of the worker process about one job, brought from its reader thread to the loop."""
 

@@ -15,6 +15,7 @@ from spivae_tui.widgets.title_bar import TitleBar
 
 if TYPE_CHECKING:
     from spivae_tui.app import SpivaeApp
+    from spivae_tui.commands import Command
 
 STYLES = Path(__file__).parent.parent / "styles"
 
@@ -43,6 +44,10 @@ class SpivaeScreen(Screen[None]):
 
     def compose_body(self) -> Iterable[Widget]:
         """The widgets between the title bar and the key bar."""
+        return ()
+
+    def more_commands(self) -> Iterable[Command]:
+        """What the palette offers on this screen besides its actions."""
         return ()
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import on, work
@@ -15,6 +17,7 @@ from spivae.errors import SpivaeError
 from spivae_tui.actions import bindings
 from spivae_tui.screens.base import STYLES, SpivaeScreen
 from spivae_tui.widgets.arguments_pane import ArgumentsPane
+from spivae_tui.widgets.export_bar import ExportBar
 from spivae_tui.widgets.facts import Facts
 from spivae_tui.widgets.notice import Notice
 from spivae_tui.widgets.row_list import RowList
@@ -24,6 +27,7 @@ from spivae_tui.widgets.tensors_pane import TensorsPane
 if TYPE_CHECKING:
     from spivae.analysis import Analysis
     from spivae.checkpoint import Checkpoint
+    from spivae_tui.commands import Command
     from spivae_tui.widgets.analysis_pane import AnalysisPane
 
 FIXED_TABS = ("Arguments", "Tensors")
@@ -46,6 +50,7 @@ class CheckpointScreen(SpivaeScreen):
         self._loaded = False
         self._asked = 0
         self._showing = asyncio.Lock()
+        self._exported = Path("a.png")  # the last file that was exported to: the next goes beside it
         self._wish: int | None = None  # a tab that was asked for before the analyses were known
 
     def compose_body(self) -> Iterable[Widget]:
@@ -53,6 +58,7 @@ class CheckpointScreen(SpivaeScreen):
         yield TabStrip(FIXED_TABS, id="tabs")
         with ContentSwitcher(id="panes"):
             yield Notice(id="notice")
+        yield ExportBar(id="export")
 
     def on_mount(self) -> None:
         self.title_bar.show(place=self.path)
@@ -162,6 +168,7 @@ class CheckpointScreen(SpivaeScreen):
                 return  # left while the pane was being made
             switcher.current = self._pane_id(tab)
             self.query_one(TabStrip).show(active=tab)
+            self.export_bar.close()
             self._focus_pane()
             self.refresh_bindings()
 
@@ -208,6 +215,13 @@ class CheckpointScreen(SpivaeScreen):
         if (pane := self.analysis_pane) is not None:
             pane.toggle_options()
 
+    def more_commands(self) -> Iterator[Command]:
+        """A command for each tab."""
+        from spivae_tui.commands import Command
+
+        for tab, title in enumerate(self.query_one(TabStrip).titles):
+            yield Command(f"Show {title}", partial(self.go_to, tab), "Go to this tab.")
+
     def action_next_page(self) -> None:
         if (pane := self.analysis_pane) is not None:
             pane.turn_page(1)
@@ -222,13 +236,46 @@ class CheckpointScreen(SpivaeScreen):
         elif (pane := self.analysis_pane) is not None:
             pane.compute(fresh=True)
 
+    # Exporting
+
+    @property
+    def export_bar(self) -> ExportBar:
+        return self.query_one(ExportBar)
+
+    def action_export(self) -> None:
+        if (pane := self.analysis_pane) is not None and pane.figure is not None:
+            name = f"{Path(self.path).stem}-{pane.analysis.name}{self._exported.suffix}"
+            self.export_bar.open(str(self._exported.with_name(name)))
+            self.refresh_bindings()
+
+    def action_close_export(self) -> None:
+        self.export_bar.close()
+        self._focus_pane()
+        self.refresh_bindings()
+
+    def on_export_bar_wanted(self, event: ExportBar.Wanted) -> None:
+        event.stop()
+        if (pane := self.analysis_pane) is not None:
+            self._exported = Path(event.shown)
+            self.spivae.export(pane.asked(), event.path, event.shown)
+        self.action_close_export()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         pane = self.analysis_pane if self.is_mounted else None
         computing = pane is not None and pane.running
         in_options = pane is not None and pane.options_open and self.focused is not None
+        exporting = self.is_mounted and self.export_bar.is_open
         match action:
-            case "options" | "next_page" | "previous_page":
+            case "options":
+                return pane is not None and pane.has_options
+            case "next_page" | "previous_page":
                 return pane is not None
+            case "export":
+                return pane is not None and (True if pane.figure is not None else None)
+            case "close_export":
+                return exporting
+            case "cancel" | "close_options" | "back" if exporting:
+                return False
             case "compute":
                 return pane is not None or self.checkpoint is None
             case "cancel":

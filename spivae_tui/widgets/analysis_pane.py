@@ -55,7 +55,7 @@ class AnalysisPane(Vertical):
         *,
         id: str | None = None,
     ) -> None:
-        from spivae.analysis import declared_options
+        from spivae.analysis import data_options, declared_options
 
         super().__init__(id=id)
         self.path = path
@@ -65,6 +65,7 @@ class AnalysisPane(Vertical):
         self.look = look
         self.declared = declared_options(analysis.options)
         self.options = {option.name: option.default for option in self.declared}
+        self.shared = data_options(analysis.needs)  # of the data's options, those that it has a use for
         self.figure: Figure | None = None
         self.first = 0
         self.error = ""
@@ -76,12 +77,8 @@ class AnalysisPane(Vertical):
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        from spivae.analysis import DataOptions, declared_options
-
         own = [Field(option, self.options[option.name], group="own") for option in self.declared]
-        shared = [
-            Field(option, self.data[option.name], group="data") for option in declared_options(DataOptions)
-        ]
+        shared = [Field(option, self.data[option.name], group="data") for option in self.shared]
         yield FieldGrid([*own, *shared], classes="options")
         yield Notice()
         yield PlotView(look=self.look, placeholder="")
@@ -99,8 +96,23 @@ class AnalysisPane(Vertical):
     def options_open(self) -> bool:
         return self.has_class("-options")
 
+    @property
+    def has_options(self) -> bool:
+        return bool(self.declared or self.shared)
+
     def _wanted(self) -> tuple[Any, ...]:
-        return (tuple(self.options.items()), tuple(self.data.items()))
+        return (tuple(self.options.items()), tuple(self.data[option.name] for option in self.shared))
+
+    def asked(self) -> dict[str, Any]:
+        """What the worker is asked for the chosen options."""
+        data = {option.name: self.data[option.name] for option in self.shared}
+        # a value of None means "not given", which is every optional option's default
+        return {
+            "checkpoint": self.path,
+            "analysis": self.analysis.name,
+            "options": {name: value for name, value in self.options.items() if value is not None},
+            "data": {name: value for name, value in data.items() if value is not None},
+        }
 
     # Computing
 
@@ -120,13 +132,7 @@ class AnalysisPane(Vertical):
         self._done_for = self._wanted()
         self.error = ""
         self._progress = ("starting", None)
-        # a value of None means "not given", which is every optional option's default
-        payload: dict[str, Any] = {
-            "checkpoint": self.path,
-            "analysis": self.analysis.name,
-            "options": {name: value for name, value in self.options.items() if value is not None},
-            "data": {name: value for name, value in self.data.items() if value is not None},
-        }
+        payload = self.asked()
         if fresh:
             payload["fresh"] = True
         try:
