@@ -7,6 +7,7 @@ same figure gives the same bytes.
 from __future__ import annotations
 
 import io
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from spivae.errors import SpivaeError
@@ -41,7 +42,9 @@ def picture(figure: Figure, kind: Kind) -> bytes:
         raise SpivaeError(f"a figure as {kind.upper()} needs matplotlib ({error}): {HINT}") from None
 
     page = arrange(figure)
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # of scripts that the font does not have; their letters are boxes
+        warnings.filterwarnings("ignore", r"Glyph \d+")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         canvas = Canvas(figsize=(page.width * MM, page.height * MM))

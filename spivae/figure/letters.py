@@ -44,11 +44,12 @@ def single_cells(text: str) -> str:
         if char in "\t\n\r":
             kept.append(" ")
         elif unicodedata.category(char) not in ("Mn", "Me", "Cc", "Cf", "Cs", "Zl", "Zp"):
-            kept.append("?" if _is_wide(char) else char)
+            kept.append("?" if is_wide(char) else char)
     return "".join(kept)
 
 
-def _is_wide(char: str) -> bool:
+def is_wide(char: str) -> bool:
+    """Whether a character may take two cells; few fonts have it."""
     # Terminals and Python's tables disagree in the East Asian blocks and on emoji: all those count as wide.
     code = ord(char)
     return (

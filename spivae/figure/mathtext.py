@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from spivae.figure.letters import is_wide
+
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱᵅᵝ", "0123456789+-()niαβ", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₐₑₒₓᵢⱼₖₗₘₙₚₛₜ", "0123456789+-()aeoxijklmnpst", strict=True))
 _ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0307": "dot"}
@@ -45,12 +47,16 @@ def upright(text: str) -> str:
 
 
 def _replaced(text: str, atom: Callable[[re.Match[str]], str]) -> str:
-    text = "".join(char if char.isprintable() else " " for char in unicodedata.normalize("NFC", text))
+    text = "".join(_printed(char) for char in unicodedata.normalize("NFC", text))
     out, end = [], 0
     for found in _ATOM.finditer(text):
         out += [_escaped(text[end : found.start()]), atom(found)]
         end = found.end()
     return "".join([*out, _escaped(text[end:])])
+
+
+def _printed(char: str) -> str:
+    return "?" if is_wide(char) else char if char.isprintable() else " "
 
 
 def _atom(found: re.Match[str]) -> str:

@@ -42,7 +42,7 @@ def minor(scale: Scale, major: Ticks) -> list[float]:
 
 def places(scale: Scale, values: list[float] | tuple[float, ...]) -> list[float]:
     """Where values lie along the axis, 0 to 1."""
-    return [float(place) for place in np.clip(scale.fraction(values), 0, 1)] if values else []
+    return [float(place) for place in np.clip(np.nan_to_num(scale.fraction(values)), 0, 1)] if values else []
 
 
 def axis_lines(label: str, unit: str, exponent: int, width: float) -> list[str]:

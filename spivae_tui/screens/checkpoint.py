@@ -244,7 +244,9 @@ class CheckpointScreen(SpivaeScreen):
 
     def action_export(self) -> None:
         if (pane := self.analysis_pane) is not None and pane.figure is not None:
-            name = f"{Path(self.path).stem}-{pane.analysis.name}{self._exported.suffix}"
+            path = Path(self.path)
+            run = f"{path.parent.parent.name}-" if path.parent.name == "checkpoints" else ""
+            name = f"{run}{path.stem}-{pane.analysis.name}{self._exported.suffix}"
             self.export_bar.open(str(self._exported.with_name(name)))
             self.refresh_bindings()
 
