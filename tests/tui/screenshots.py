@@ -43,6 +43,7 @@ async def browse(app: SpivaeApp, pilot: Pilot[Any]) -> None:
 
 async def latents(app: SpivaeApp, pilot: Pilot[Any]) -> None:
     app.open_checkpoint("models/sbm.safetensors")
+    await until(pilot, lambda: getattr(app.screen, "analyses", None))
     await pilot.press("3")
     await until(pilot, lambda: drawn(app))
 
