@@ -37,7 +37,6 @@ from spivae.figure.against import (
     edges_around,
     edges_of,
     error_bars,
-    evenly,
     expected,
     family,
     few_cells,
@@ -58,7 +57,7 @@ from spivae.figure.spec import (
 from spivae.figure.trained_cells import TrainedCells
 from spivae.figure.training import NO_CELLS, TrainingCurves, training_panels
 from spivae.generation_quality import DIFFUSION_WINDOW, judge_generated
-from spivae.grids import training_grid
+from spivae.grids import evenly, training_grid
 from spivae.hookspecs import hookimpl
 from spivae.identification import Identified, identify
 from spivae.limits import (

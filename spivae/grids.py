@@ -39,6 +39,13 @@ def chosen_grid(process: Process, ds_args: Mapping[str, Any], which: str, subset
     return Grid({name: values[np.isin(values, column)] for (name, values), column in pairs})
 
 
+def evenly(count: int, wanted: int) -> npt.NDArray[Any]:
+    """Indices of up to `wanted` of `count` values, evenly spread with both ends; the middle one for 1."""
+    if wanted == 1 or count == 1:
+        return np.array([count // 2])
+    return np.unique(np.linspace(0, count - 1, min(wanted, count)).round().astype(int))
+
+
 def _widened(parameter: Parameter) -> npt.NDArray[Any]:
     if parameter.scale == "log":
         low, high = np.log10(parameter.low), np.log10(parameter.high)

@@ -118,12 +118,12 @@ def _encodes(found: Identified | None) -> tuple[str, str]:
         return "", ""
     if not found.expression:
         return "", found.reason
-    time = ""
+    words = found.expression + (", folded" if found.folded else "")
     if found.t_star is not None:
-        time = f", t* = {found.t_star:.3g}"
+        words += f", t* = {found.t_star:.3g}"
         if found.t_star_sd is not None:
-            time += f" ± {found.t_star_sd:.1g}"
-    return f"{found.r2:.3f}", found.expression + time
+            words += f" ± {float(f'{found.t_star_sd:.2g}'):g}"
+    return f"{found.r2:.3f}", words
 
 
 def _accuracy(found: Evaluation) -> Iterator[str]:

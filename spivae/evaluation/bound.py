@@ -112,7 +112,9 @@ def measure(
         done += count
     # chunks run over all cells: (cells, per_cell, ...) puts each cell's trajectories together
     whole = {
-        name: np.concatenate([part.reshape(cells, -1, *part.shape[1:]) for part in parts], axis=1)
+        name: np.concatenate(
+            [part.reshape(cells, len(part) // cells, *part.shape[1:]) for part in parts], axis=1
+        )
         for name, parts in columns.items()
         if parts
     }
@@ -127,7 +129,7 @@ def measure(
     neg_elbo, kl = controlled(bound, true, entropy), whole["kl"].sum(-1, dtype=np.float64).mean()
     # one control for both, so that they add up
     nll = Mean(neg_elbo.value - float(kl) / steps, controlled(whole["nll"], true, entropy).error)
-    flat = {name: part.reshape(-1, *part.shape[2:]) for name, part in whole.items()}
+    flat = {name: part.reshape(cells * per_cell, *part.shape[2:]) for name, part in whole.items()}
     return Bound(
         theta=flat["theta"],
         per_cell=per_cell,

@@ -16,6 +16,7 @@ from spivae.evaluation.exact import Exact
 from spivae.evaluation.gap import Gap
 from spivae.evaluation.knowledge import LATENTS, knowledge
 from spivae.generation_quality import GenerationQuality, generation_quality
+from spivae.grids import evenly
 from spivae.identification import Identified, identify
 from spivae.limits import Limits, has_limits, limits
 from spivae.process import Process
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from spivae.model.vae import WaveNetVAE
 
 Progress = Callable[[int, int, str], None]
-_GENERATED = 200
-_OTHERS = 4
+_GENERATED = 200  # steps of each generated trajectory
+_OTHERS = 4  # values of each parameter but the first that trajectories are generated at
 _JUDGED = 200  # trajectories that a regression from latents can be learned from, at least
 
 
@@ -131,7 +132,7 @@ def evaluate(
     """
     import torch
 
-    args = model.args
+    args, grid = model.args, grid.ordered(process)
     # a stream of its own for each part: one that changes leaves the others' figures as they were
     streams = [np.random.default_rng([seed, part]) for part in range(4)]
     exact = known = None
@@ -186,10 +187,7 @@ def _generation(
     def advance(done: int, total: int) -> None:
         progress(done, total, "generating")
 
-    thinner = {
-        name: values
-        if k == 0
-        else values[np.linspace(0, len(values) - 1, min(_OTHERS, len(values))).round().astype(int)]
-        for k, (name, values) in enumerate(grid.values.items())
-    }
+    first, *others = grid.names
+    thinner = {first: grid.values[first]}
+    thinner |= {name: grid.values[name][evenly(len(grid.values[name]), _OTHERS)] for name in others}
     return generation_quality(model, process, Grid(thinner), per_cell, _GENERATED, rng, advance)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from spivae.dataset import Grid
 from spivae.errors import SpivaeError
 from spivae.figure.spec import Axis, Line
+from spivae.grids import evenly
 from spivae.process import Process
 
 Array = npt.NDArray[Any]
@@ -84,13 +85,6 @@ def expected(closed_form: Callable[..., Array | None], theta: Array, times: Any)
     cells, counts = np.unique(theta, axis=0, return_counts=True)
     values = closed_form(cells, times)
     return None if values is None else np.asarray(np.average(values, axis=0, weights=counts))
-
-
-def evenly(count: int, wanted: int) -> Array:
-    """Indices of up to `wanted` of `count` values, evenly spread with both ends; the middle one for 1."""
-    if wanted == 1 or count == 1:
-        return np.array([count // 2])
-    return np.unique(np.linspace(0, count - 1, min(wanted, count)).round().astype(int))
 
 
 def nearest(values: Array, wanted: float, scale: str = "linear") -> int:

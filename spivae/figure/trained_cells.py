@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spivae.figure.against import edges_around, evenly
+from spivae.figure.against import edges_around
 from spivae.figure.spec import Axis, Heatmap, Line, Mark, Panel, Points
 from spivae.figure.steady import inside, trimmed_limits
+from spivae.grids import evenly
 
 Array = npt.NDArray[np.float64]
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spivae.errors import SpivaeError
-from spivae.figure.against import abscissas, axes_of, describe, edges_around, edges_of, evenly, nearest
+from spivae.figure.against import abscissas, axes_of, describe, edges_around, edges_of, nearest
+from spivae.grids import evenly
 from spivae_plugins.sbm import ScaledBrownianMotion
 
 SBM = ScaledBrownianMotion()
