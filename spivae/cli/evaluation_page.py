@@ -48,7 +48,7 @@ def _loss(found: Evaluation) -> Iterator[str]:
     if total:
         alive = f"{len(found.surviving)} of {total} latents survive (above {SURVIVING_KL} nats)"
         items.append(("KL", f"{nats(bound.kl_latents.sum())} nats per trajectory; {alive}"))
-    if found.beta is not None and found.weight is not None:
+    if total and found.beta is not None and found.weight is not None:
         items.append(
             ("beta", f"{power(found.beta)}, {found.weight:.3g} times its true value 1/{bound.steps}")
         )
