@@ -17,6 +17,7 @@ from spivae.checkpoint import Checkpoint, write
 from spivae.errors import WorkFailed
 from spivae.model.latents import surviving
 from spivae.model.losses import Loss, Parts
+from spivae.model.paths import forward, gradients
 from spivae.model.vae import WaveNetVAE, build
 from spivae.process import Process
 from spivae.training.cells import cell_axes, describe_cells, for_header
@@ -133,8 +134,8 @@ class _Trainer:
                     "epoch": self.step / self.data.steps_per_epoch,
                     "phase": number,
                     "loss": loss,
-                    "nll": float(parts.nll.detach().mean()),
-                    "kl": parts.kl.detach().mean(0).tolist(),
+                    "nll": float(parts.nll.mean()),
+                    "kl": parts.kl.mean(0).tolist(),
                     "lr": lr,
                     "beta": phase.beta,
                     "seconds": self._seconds(),
@@ -266,13 +267,11 @@ def train_step(
 ) -> tuple[Parts, float]:
     """One step on displacements x (B, 1, L) with latent noise (B, Z); the unreduced loss and its mean."""
     optimizer.zero_grad(set_to_none=True)
-    parts = Loss(model.receptive_field, model.c_channels, beta).parts(model(x, noise=noise), x)
-    loss = parts.loss.mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    parts = gradients(model, x, noise, beta)
     if clip:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
-    return parts, float(loss.detach())
+    return parts, float(parts.loss.mean())
 
 
 class Validation(NamedTuple):
@@ -289,7 +288,7 @@ def validate(model: WaveNetVAE, batches: Iterator[tuple[Tensor, Tensor]]) -> Val
     loss = Loss(model.receptive_field, model.c_channels)
     nll, mu, kl = [], [], torch.zeros(model.args.latents)
     for x, noise in batches:
-        output = model(x, noise=noise)
+        output = forward(model, x, noise)
         parts = loss.parts(output, x)
         nll.append(parts.nll.mean((1, 2)).cpu().numpy())
         mu.append(output.mu.cpu().numpy())
