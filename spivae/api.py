@@ -29,6 +29,7 @@ from spivae.estimators import (
     tea_msd_exponent,
     windows,
 )
+from spivae.evaluation.comparison import Comparison, compare
 from spivae.evaluation.knowledge import BAYES, LATENTS, MEDIAN, Knowledge, knowledge
 from spivae.figure.against import (
     abscissas,
@@ -90,6 +91,7 @@ __all__ = [
     "Array",
     "Axis",
     "CellIndex",
+    "Comparison",
     "Context",
     "Dataset",
     "Expectations",
@@ -119,6 +121,7 @@ __all__ = [
     "abscissas",
     "axes_of",
     "check_latent",
+    "compare",
     "conditional_log_likelihood",
     "cramer_rao",
     "describe",

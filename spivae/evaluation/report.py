@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,14 @@ import numpy as np
 
 from spivae.accuracy import Accuracy
 from spivae.dataset import Grid
-from spivae.evaluation.bound import Bound, measure
-from spivae.evaluation.exact import Exact
+from spivae.evaluation.bound import Bound
+from spivae.evaluation.comparison import compare
 from spivae.evaluation.gap import Gap
 from spivae.evaluation.knowledge import LATENTS, knowledge
 from spivae.generation_quality import GenerationQuality, generation_quality
 from spivae.grids import evenly
 from spivae.identification import Identified, identify
-from spivae.limits import Limits, has_limits, limits
+from spivae.limits import Limits
 from spivae.process import Process
 
 if TYPE_CHECKING:
@@ -130,44 +129,27 @@ def evaluate(
     Accuracy is judged on as many again (200 at least), with parameters uniform between the ends of the grid;
     generation on `generated` trajectories of 200 steps in each cell of a thinner grid, or not at all.
     """
-    import torch
-
-    args, grid = model.args, grid.ordered(process)
+    compared = compare(model, process, grid, n, seed, beta=beta, progress=progress)
+    args, grid, bound = model.args, compared.grid, compared.bound
     # a stream of its own for each part: one that changes leaves the others' figures as they were
-    streams = [np.random.default_rng([seed, part]) for part in range(4)]
-    exact = known = None
-    if has_limits(process):
-        progress(0, 1, "finding the limits")
-        given, window = args.first_predicted, model.receptive_field
-        exact = Exact(process, grid, args.o_dim, given, window)
-        known = limits(process, grid, args.o_dim, given, streams[0], n=n, window=window)
-    bound = measure(
-        model,
-        process,
-        grid,
-        max(1, math.ceil(n / len(grid.cells))),
-        streams[1],
-        torch.Generator().manual_seed(seed),
-        exact,
-        lambda done, total: progress(done, total, "evaluating"),
-    )
+    streams = [np.random.default_rng([seed, part]) for part in (2, 3)]
     survivors, identified, accuracy = bound.surviving, [], {}
     if len(bound.kl_latents):
         identified = identify(
             process, bound.theta, bound.mu, logvar=bound.logvar, latents=survivors, length=args.o_dim + 1
         )
         accuracy = knowledge(
-            model, process, grid, survivors, max(bound.n, _JUDGED), streams[2], progress
+            model, process, grid, survivors, max(bound.n, _JUDGED), streams[0], progress
         ).accuracy()
     return Evaluation(
         seed=seed,
         grid=grid,
         bound=bound,
-        limits=known,
-        gap=None if known is None else Gap.of(bound, known, beta),
+        limits=compared.limits,
+        gap=compared.gap,
         identified=identified,
         accuracy=accuracy,
-        generation=_generation(model, process, grid, generated, streams[3], progress),
+        generation=_generation(model, process, grid, generated, streams[1], progress),
         beta=beta,
     )
 

@@ -12,7 +12,7 @@ from spivae.api import Parameter, Process
 from spivae.checkpoint.load import load_checkpoint
 from spivae.cli.evaluation_page import show
 from spivae.dataset import Grid
-from spivae.evaluation import Evaluation, evaluate
+from spivae.evaluation import Evaluation, compare, evaluate
 from spivae.evaluation.knowledge import BAYES, LATENTS
 from spivae.model.vae import WaveNetVAE
 from spivae_plugins.sbm import ScaledBrownianMotion
@@ -83,6 +83,12 @@ def test_parts_do_not_disturb_each_other(model: WaveNetVAE, found: Evaluation) -
     assert again.generation is None
     assert again.bound.neg_elbo == found.bound.neg_elbo
     assert again.accuracy == found.accuracy
+
+
+def test_a_comparison_alone_has_the_same_figures(model: WaveNetVAE, found: Evaluation) -> None:
+    alone = compare(model, SBM, GRID, 301, 3, beta=BETA)
+    assert alone.bound.neg_elbo == found.bound.neg_elbo
+    assert (alone.limits, alone.gap) == (found.limits, found.gap)
 
 
 def test_the_order_of_a_grid_does_not_matter(model: WaveNetVAE, found: Evaluation) -> None:
