@@ -70,6 +70,7 @@ def predict(
 
     from spivae.errors import SpivaeError
     from spivae.model.losses import kl, mixture, nll
+    from spivae.model.paths import forward
 
     if dataset.steps <= model.args.first_predicted or (
         model.c_channels and dataset.steps != model.args.o_dim
@@ -91,7 +92,7 @@ def predict(
             noise = None
             if sample is not None:
                 noise = torch.randn(len(x), model.args.latents, generator=sample).to(device)
-            output = model(x, noise=noise)
+            output = forward(model, x, noise)
             log_weights, means, log_std = mixture(output.pred)
             weights = log_weights.exp()
             mean = (weights * means).sum(1)
