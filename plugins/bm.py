@@ -17,11 +17,19 @@ class BrownianMotion(Process):
     parameters = (
         Parameter("u", low=-1.0, high=1.0, points=21, doc="drift of one step over its standard deviation"),
         Parameter(
-            "D", low=1e-5, high=1e-2, scale="log", points=10, unit="length²/time", doc="diffusion coefficient"
+            "D",
+            low=1e-5,
+            high=1e-2,
+            scale="log",
+            points=10,
+            unit="length²/time",
+            doc="diffusion coefficient",
+            above=0,
         ),
     )
 
     def displacements(self, rng: np.random.Generator, theta: Array, steps: int) -> Array:
+        self.check(theta)
         u, d = _columns(theta)
         drawn = rng.standard_normal((len(u), steps), dtype=np.float32)
         drawn += u.astype(np.float32)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spivae.api import Array, Parameter, Process, hookimpl
+from spivae.api import Array, Parameter, Process, autoregressive, hookimpl
 
 
 class OrnsteinUhlenbeck(Process):
@@ -16,18 +16,33 @@ class OrnsteinUhlenbeck(Process):
     title = "Diffusion in a harmonic trap"
     parameters = (
         Parameter(
-            "k", low=1e-2, high=1.0, scale="log", points=11, unit="1/time", doc="stiffness of the trap"
+            "k",
+            low=1e-2,
+            high=1.0,
+            scale="log",
+            points=11,
+            unit="1/time",
+            doc="stiffness of the trap",
+            above=0,
         ),
         Parameter(
-            "D", low=1e-5, high=1e-2, scale="log", points=10, unit="length²/time", doc="diffusion coefficient"
+            "D",
+            low=1e-5,
+            high=1e-2,
+            scale="log",
+            points=10,
+            unit="length²/time",
+            doc="diffusion coefficient",
+            above=0,
         ),
     )
 
     def displacements(self, rng: np.random.Generator, theta: Array, steps: int) -> Array:
+        self.check(theta)
         k, d = _columns(theta)
         noise = rng.standard_normal((len(k), steps + 1), dtype=np.float32)
         noise[:, 1:] *= np.sqrt(-np.expm1(-2 * k)).astype(np.float32)
-        position = _accumulate(noise, np.exp(-k).astype(np.float32))
+        position = autoregressive(noise, np.exp(-k).astype(np.float32))
         # not the difference of two positions: in a soft trap they are far larger than a step
         drawn = noise[:, 1:] + np.expm1(-k).astype(np.float32) * position[:, :-1]
         drawn *= np.sqrt(d / k).astype(np.float32)
@@ -62,18 +77,6 @@ class OrnsteinUhlenbeck(Process):
 def _columns(theta: Array) -> tuple[Array, Array]:
     theta = np.asarray(theta, dtype=float)
     return theta[:, :1], theta[:, 1:]
-
-
-def _accumulate(noise: Array, rho: Array) -> Array:
-    """x (n, T) with x_t = rho x_(t-1) + noise_t, for rho (n, 1) in (0, 1).
-
-    Sums over a window that doubles: after each pass, x_t holds the last `window` terms rho^j noise_(t-j).
-    """
-    x, window = noise.copy(), 1
-    while window < x.shape[1]:
-        x[:, window:] += rho**window * x[:, :-window]
-        window *= 2
-    return x
 
 
 @hookimpl

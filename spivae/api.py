@@ -9,6 +9,7 @@ from spivae.analysis import (
     Result,
     option,
 )
+from spivae.autoregression import autoregressive
 from spivae.dataset import CellIndex, Dataset, Grid
 from spivae.errors import SpivaeError
 from spivae.estimators import (
@@ -78,6 +79,14 @@ from spivae.limits import (
 from spivae.model.latents import NO_LATENTS, SURVIVING_KL, check_latent, surviving
 from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
+from spivae.renewal import (
+    Waits,
+    exponential_waits,
+    pareto_waits,
+    renewal_counts,
+    renewal_mean,
+    straight_flights,
+)
 
 __all__ = [
     "BAYES",
@@ -118,7 +127,9 @@ __all__ = [
     "TrainedCells",
     "TrainingCurves",
     "VLine",
+    "Waits",
     "abscissas",
+    "autoregressive",
     "axes_of",
     "check_latent",
     "compare",
@@ -137,6 +148,7 @@ __all__ = [
     "expected",
     "exponent",
     "exponent_seed",
+    "exponential_waits",
     "family",
     "few_cells",
     "finite_rows",
@@ -154,9 +166,13 @@ __all__ = [
     "optimal_kl",
     "optimal_nll",
     "option",
+    "pareto_waits",
     "positions_of",
     "posterior",
+    "renewal_counts",
+    "renewal_mean",
     "spread_lags",
+    "straight_flights",
     "surviving",
     "ta_msd",
     "ta_msd_fit",

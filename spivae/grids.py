@@ -22,9 +22,13 @@ def training_grid(process: Process, ds_args: Mapping[str, Any]) -> Grid:
 
 
 def wide_grid(process: Process) -> Grid:
-    """A grid that reaches a tenth of the range beyond the training range; for alpha and D the seed's own."""
-    if process.names == ("alpha", "D"):
-        return Grid({"alpha": np.linspace(0.04, 1.96, 49), "D": np.geomspace(1e-6, 1e-1, 16)[2:-2]})
+    """A grid that reaches a tenth of the range beyond the training range; for alpha and D the seed's own.
+
+    Where the process ceases to exist before that, it reaches half the way there.
+    """
+    seed = {"alpha": np.linspace(0.04, 1.96, 49), "D": np.geomspace(1e-6, 1e-1, 16)[2:-2]}
+    if process.names == tuple(seed) and all(p.admits(seed[p.name]).all() for p in process.parameters):
+        return Grid(seed)
     return Grid({parameter.name: _widened(parameter) for parameter in process.parameters})
 
 
@@ -47,12 +51,11 @@ def evenly(count: int, wanted: int) -> npt.NDArray[Any]:
 
 
 def _widened(parameter: Parameter) -> npt.NDArray[Any]:
-    if parameter.scale == "log":
-        low, high = np.log10(parameter.low), np.log10(parameter.high)
-        margin = (high - low) / 10
-        return np.logspace(low - margin, high + margin, parameter.points)
-    margin = (parameter.high - parameter.low) / 10
-    low = parameter.low - margin
-    if parameter.low >= 0:
-        low = max(low, parameter.low / 2)  # what is never negative stays so
-    return np.linspace(low, parameter.high + margin, parameter.points)
+    low, high = parameter.to_scale(np.array([parameter.low, parameter.high]))
+    margin = (high - low) / 10
+    with np.errstate(divide="ignore", invalid="ignore"):  # a log scale has no end at 0
+        least, most = parameter.to_scale(np.array([parameter.above, parameter.below]))
+    if parameter.scale == "linear" and parameter.low >= 0:
+        least = max(least, 0.0)  # what is never negative stays so
+    ends = np.fmax(low - margin, (low + least) / 2), np.fmin(high + margin, (high + most) / 2)
+    return parameter.from_scale(np.linspace(*ends, parameter.points))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from spivae.errors import SpivaeError
+
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a process, and the range and grid that models of it are trained on."""
+    """One parameter of a process, and the range and grid that models of it are trained on.
+
+    The process exists at values above `above` and below `below`; training takes those from `low` to `high`.
+    """
 
     name: str
     low: float
@@ -23,12 +29,27 @@ class Parameter:
     symbol: str = ""
     unit: str = ""
     doc: str = ""
+    above: float = -math.inf
+    below: float = math.inf
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"parameter {self.name}: low {self.low} is not below high {self.high}")
         if self.scale == "log" and self.low <= 0:
             raise ValueError(f"parameter {self.name}: a log scale needs low > 0, not {self.low}")
+        if not (self.above < self.low and self.high < self.below):
+            raise ValueError(f"parameter {self.name}: {self.low} to {self.high} is not {self.allowed}")
+
+    @property
+    def allowed(self) -> str:
+        """The values at which the process exists, in words."""
+        bounds = [f"above {self.above:g}"] if self.above > -math.inf else []
+        bounds += [f"below {self.below:g}"] if self.below < math.inf else []
+        return " and ".join(bounds) or "finite"
+
+    def admits(self, values: Array | float) -> Array:
+        """At which of the values the process exists."""
+        return np.asarray(np.greater(values, self.above) & np.less(values, self.below))
 
     @property
     def label(self) -> str:
@@ -91,6 +112,16 @@ class Process:
     def combinations(self, theta: Array, length: int) -> dict[str, Array]:
         """Named functions of theta, each (n,), that latents may encode over `length` positions."""
         return {}
+
+    def check(self, theta: Array) -> None:
+        """Raise SpivaeError where rows of parameters (n, p) hold values at which it does not exist."""
+        for parameter, column in zip(self.parameters, np.asarray(theta, dtype=float).T, strict=True):
+            wrong = ~parameter.admits(column)
+            if wrong.any():
+                raise SpivaeError(
+                    f"process {self.name}: {parameter.name} needs to be {parameter.allowed}, "
+                    f"not {column[wrong][0]:g}"
+                )
 
     @property
     def names(self) -> tuple[str, ...]:
