@@ -111,13 +111,13 @@ def in_time(context, cells, nll):
 
     found = {
         "t": np.arange(dataset.steps - steps, dataset.steps) + 1,
-        "nll_in_time": np.stack(
-            [predictions.nll[cells.rows[cell]].mean(axis=0, dtype=float) for cell in chosen]
+        "nll_in_time": np.reshape(
+            [predictions.nll[cells.rows[cell]].mean(axis=0, dtype=float) for cell in chosen], (-1, steps)
         ),
         "cells": np.array([[v[k] for v, k in zip(cells.values, cell, strict=True)] for cell in chosen]),
     }
     bounds = [expected(entropy, dataset.theta[cells.rows[cell]], dataset.steps) for cell in chosen]
-    return found if bounds[0] is None else found | {"entropy_in_time": np.stack(bounds)}
+    return found if not bounds or bounds[0] is None else found | {"entropy_in_time": np.stack(bounds)}
 
 
 def curves_of(result):

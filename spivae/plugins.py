@@ -27,6 +27,7 @@ ENVIRONMENT = "SPIVAE_PLUGINS"
 _BUNDLED = "spivae_plugins."
 
 T = TypeVar("T", Process, Analysis)
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -68,6 +69,10 @@ class Plugins:
     def analysis(self, name: str) -> Analysis:
         """The analysis of this name. Raises SpivaeError that tells the near ones."""
         return _named(self.analyses, name, "analysis")
+
+    def info(self, name: str) -> PluginInfo:
+        """The plugin of this name, however it went. Raises SpivaeError that tells the near ones."""
+        return _named({info.name: info for info in reversed(self.infos)}, name, "plugin")
 
     def load(self, name: str, source: str, version: str, find: Callable[[], Any]) -> None:
         """Import one plugin, check its hooks and let it register; whatever it does wrong stays with it."""
@@ -172,7 +177,7 @@ def _check_analysis(analysis: Analysis) -> None:
     declared_options(analysis.options)
 
 
-def _named(items: Mapping[str, T], name: str, kind: str) -> T:
+def _named(items: Mapping[str, Item], name: str, kind: str) -> Item:
     if name in items:
         return items[name]
     near = difflib.get_close_matches(name, items, 1)
@@ -210,9 +215,9 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
-def load_plugins(folders: Sequence[str | Path] = ()) -> Plugins:
+def load_plugins(folders: Sequence[str | Path] = (), into: Plugins | None = None) -> Plugins:
     """Load the bundled plugins, then installed ones, then drop-in files."""
-    plugins = Plugins()
+    plugins = Plugins() if into is None else into
     found = {point.name + point.value: point for point in entry_points(group=GROUP)}.values()
     for point in sorted(found, key=lambda point: (not point.value.startswith(_BUNDLED), point.name)):
         plugins.load(point.name, _source(point), _version(point), point.load)

@@ -82,6 +82,7 @@ class Process:
     name: str = ""
     title: str = ""
     parameters: tuple[Parameter, ...] = ()
+    heavy_tails: bool = False  # moments of samples converge too slowly to be tested: `quantiles` are instead
 
     def displacements(self, rng: np.random.Generator, theta: Array, steps: int) -> Array:
         """Displacements (n, steps): x(t) - x(t - 1) for t = 1..steps, one row for each row of theta."""
@@ -89,6 +90,10 @@ class Process:
 
     def msd(self, theta: Array, t: Array) -> Array | None:
         """Ensemble-averaged mean squared displacement (n, len(t)) from the start to times t."""
+        return None
+
+    def quantiles(self, theta: Array, t: Array, levels: Array) -> Array | None:
+        """Positions (n, len(t), len(levels)) at times t, below which these fractions of trajectories are."""
         return None
 
     def diffusivity(self, theta: Array, t: Array) -> Array | None:

@@ -38,6 +38,7 @@ COMMANDS = {
     "predict": Listed("predict", "Latents and losses of given trajectories.", "Use"),
     "generate": Listed("generate", "New trajectories from a model.", "Use"),
     "convert": Listed("convert", "Turn the original's checkpoint into a native one.", "Use"),
+    "plugin": Listed("plugin", "Make, check, switch off and on plugins.", "Extend"),
     "plugins": Listed("plugins", "List plugins, what they provide and what is wrong with them.", "Extend"),
 }
 

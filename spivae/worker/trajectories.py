@@ -93,6 +93,8 @@ def _read(
 ) -> Dataset:
     read = load_npz(file, process.names, per_cell=per_cell, fewer=True, process=process.name, subset=subset)
     _check_size(len(read), read.steps)
+    if not len(read):
+        raise SpivaeError(f"{file}: its cells hold no trajectories")
     if not args.c_channels:
         steps = read.steps
         if steps <= args.first_predicted:
