@@ -44,7 +44,7 @@ class Options:
 class Data(Analysis):
     name = "data"
     title = "Data"
-    order = 6
+    order = 7
     options = Options
 
     def compute(self, context):

@@ -49,7 +49,7 @@ class Options:
 class Density(Analysis):
     name = "density"
     title = "Density"
-    order = 7
+    order = 8
     options = Options
 
     def compute(self, context):

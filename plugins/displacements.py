@@ -48,7 +48,7 @@ class Options:
 class Correlations(Analysis):
     name = "correlations"
     title = "Correlations"
-    order = 13
+    order = 14
     options = Options
     needs = ("model",)
 

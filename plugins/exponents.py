@@ -53,7 +53,7 @@ class Options:
 class Exponents(Analysis):
     name = "exponents"
     title = "Exponents"
-    order = 12
+    order = 13
     options = Options
     needs = ("model",)
 

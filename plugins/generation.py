@@ -49,7 +49,7 @@ class Options:
 class Generated(Analysis):
     name = "generated"
     title = "Generated"
-    order = 9
+    order = 10
     options = Options
     needs = ("model",)
 

@@ -40,7 +40,7 @@ class Options:
 class History(Analysis):
     name = "history"
     title = "Training"
-    order = 14
+    order = 15
     options = Options
     needs = ()
 

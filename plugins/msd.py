@@ -71,7 +71,7 @@ class Curves:
 class Msd(Analysis):
     name = "msd"
     title = "MSD"
-    order = 11
+    order = 12
     options = Options
     needs = ("model", "dataset")
 

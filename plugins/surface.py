@@ -41,7 +41,7 @@ class Options:
 class Surface(Analysis):
     name = "surface"
     title = "Surface"
-    order = 8
+    order = 9
     options = Options
 
     def compute(self, context):

@@ -48,7 +48,7 @@ class Options:
 class Traversal(Analysis):
     name = "traversal"
     title = "Traversal"
-    order = 10
+    order = 11
     options = Options
     needs = ("model",)
 

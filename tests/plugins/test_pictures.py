@@ -17,6 +17,7 @@ from spivae.worker.session import Session
 
 WIDTH, HEIGHT = 80, 24
 DATA = {"per_cell": 4, "subset": "alpha=0.2..1.8, D=1e-4..1e-2", "seed": 1}
+OPTIONS = {"limits": {"n": 400}}  # enough for a picture
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 TOLERATED = 0.03  # of the cells that something is drawn in
 CANVAS = "\0"
@@ -31,7 +32,7 @@ def figures():
 
     def figure(name):
         if name not in made:
-            made[name] = session.analyze("sbm", name, data=DATA).figure
+            made[name] = session.analyze("sbm", name, OPTIONS.get(name), DATA).figure
         return made[name]
 
     return figure
