@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,17 @@ from test_model import VARIANTS, make
 from spivae.checkpoint.load import load_checkpoint
 from spivae.errors import SpivaeError
 from spivae.model.sampler import _draw, conditioning_length, draw_noise, sample
+from spivae.model.stepper import Said
 from spivae.model.vae import WaveNetVAE
 
 DATA = Path(__file__).parents[1] / "data"
+
+
+def draw(pred: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Displacements (B, 1) of mixture parameters (B, 3M) and noise (B, 2)."""
+    out = torch.empty(1, len(pred))
+    _draw(Said(*pred.T.clone().chunk(3)), noise[None, :, 0], noise[None, :, 1], out)
+    return out.T
 
 
 def rebuilt(model: WaveNetVAE, made: torch.Tensor, c: Any, noise: torch.Tensor, g: Any) -> torch.Tensor:
@@ -23,12 +32,12 @@ def rebuilt(model: WaveNetVAE, made: torch.Tensor, c: Any, noise: torch.Tensor, 
     past = 0 if model.args.use_pad else model.receptive_field
     series = made
     if past:  # the history of zeros, and the step that was dropped
-        dropped = _draw(
+        dropped = draw(
             model.predict(torch.zeros(len(made), 1, past + 1), cut(c, past + 1), g)[..., -1], noise[0]
         )
         series = torch.cat([torch.zeros(len(made), past), dropped, made], dim=1)
     pred = model.predict(series[:, None], c, g)
-    steps = [_draw(pred[..., k], noise[k]) for k in range(pred.shape[-1])]
+    steps = [draw(pred[..., k], noise[k]) for k in range(pred.shape[-1])]
     return torch.cat(steps, dim=1)[:, -made.shape[1] :]
 
 
@@ -63,6 +72,42 @@ def test_a_trained_model_generates_the_same_at_equal_noise_whatever_the_batch() 
     assert torch.allclose(together, alone, atol=1e-6)
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@torch.inference_mode()
+def test_a_large_batch_is_shared_out_among_threads(two_threads: None) -> None:
+    _, model = load_checkpoint(DATA / "original_sbm_trained.tar")
+    noise = draw_noise(20, 300, torch.Generator().manual_seed(1))
+    z = torch.randn(300, 6, generator=torch.Generator().manual_seed(0))
+    c = model.decode(z, conditioning_length(model, 20))
+    assert c is not None
+    together = sample(model, c, noise=noise)
+    alone = torch.cat([sample(model, c[rows], noise=noise[:, rows]) for rows in torch.arange(300).split(60)])
+    assert torch.allclose(together, alone, atol=1e-6)
+
+
+def test_progress_may_stop_a_generation_in_all_threads(two_threads: None) -> None:
+    class StopIt(Exception):
+        pass
+
+    def stop(step: int, steps: int) -> None:
+        if step >= 100:
+            raise StopIt
+
+    model = make(c_channels=0)
+    with pytest.raises(StopIt):
+        sample(model, None, 100_000, count=300, progress=stop)
+    began = time.perf_counter()  # the threads are free again
+    sample(model, None, 10, count=300)
+    assert time.perf_counter() - began < 5
+
+
 def test_equal_generators_give_equal_samples() -> None:
     model = make(c_channels=0)
     made = [sample(model, None, 20, count=2, generator=torch.Generator().manual_seed(7)) for _ in range(2)]
@@ -86,7 +131,7 @@ def recomputed(model: WaveNetVAE, c: torch.Tensor, steps: int, noise: torch.Tens
     for step in range(steps + 1):
         window = torch.cat([series[:, -past:], series.new_zeros(len(c), 1)], dim=1)[:, None]
         pred = model.predict(window, c[..., step : step + past + 1])
-        series = torch.cat([series, _draw(pred[..., -1], noise[step])], dim=1)
+        series = torch.cat([series, draw(pred[..., -1], noise[step])], dim=1)
     return series[:, past + 1 :]
 
 

@@ -17,9 +17,12 @@ import torch
 Made = TypeVar("Made")
 
 
-def in_threads(work: Callable[[int, slice], Made], rows: int) -> list[Made]:
-    """`work(thread, rows)` for equal shares of the rows, in as many threads as torch has here; in order."""
-    threads = max(1, min(torch.get_num_threads(), rows))
+def in_threads(work: Callable[[int, slice], Made], rows: int, least: int = 1) -> list[Made]:
+    """`work(thread, rows)` for equal shares of the rows, of at least so many; the answers in order.
+
+    As many threads as torch has here; one that is alone is the caller's own.
+    """
+    threads = max(1, min(torch.get_num_threads(), rows // least))
     bounds = [rows * k // threads for k in range(threads + 1)]
     shares = [slice(*bounds[k : k + 2]) for k in range(threads)]
     if threads == 1:
