@@ -2,7 +2,9 @@
 
 For each parameter cell, the predicted mean and D_out = sigma_out^2 / 2 against time, sigma_out being the
 cell's mean of the predicted standard deviation. Column j of the predictions describes the displacement that
-ends at time j + R + 1 (R = receptive field), and so does the theory it is compared with.
+ends at time j + R + 1 (R = receptive field), and so does the theory it is compared with: half the variance
+of that displacement, given its parameters and the R displacements before. Where those tell something of the
+next, as in FBM, it is less than half a displacement's mean square. It is known where the covariance is.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from spivae.api import (
     Panel,
     Result,
     evenly,
+    has_limits,
     hookimpl,
     nearest,
     option,
+    step_deviations,
 )
 
 
@@ -47,7 +51,10 @@ class Output(Analysis):
     options = Options
 
     def compute(self, context):
-        """Arrays `mu_out`, `D_out` and `theory` (curves, panels, times) at times `t`, and the grid values."""
+        """Arrays `mu_out`, `D_out` and `theory` (curves, panels, times) at times `t`, and the grid values.
+
+        `mu_theory` is there for a process that drifts.
+        """
         dataset, predictions, process = context.dataset, context.predictions, context.process
         ends = [process.parameters[0], process.parameters[-1]][: len(process.parameters)]
         t = np.arange(predictions.out_std.shape[1], dtype=float)
@@ -63,9 +70,6 @@ class Output(Analysis):
         def deviation_squared(rows):
             return predictions.out_std[rows].mean(axis=0, dtype=float) ** 2 / 2
 
-        def diffusivity(rows):
-            return process.diffusivity(dataset.theta[rows[:1]], times)[0]
-
         diffusion = over_other_parameters(deviation_squared, dataset.theta, cells.rows, len(t))
         if scaled:
             alpha = cells.values[0][:, None, None]
@@ -78,8 +82,14 @@ class Output(Analysis):
             "mu_out": cells.mean(predictions.out_mean),
             "D_out": diffusion,
         }
-        if process.diffusivity(dataset.theta[:1], times) is not None:
-            arrays["theory"] = over_other_parameters(diffusivity, dataset.theta, cells.rows, len(t))
+        for name, values in theories(context, cells.rows, times if scaled else None).items():
+            known = {tuple(point): row for point, row in zip(*values, strict=True)}
+            arrays[name] = over_other_parameters(
+                lambda rows, known=known: known[tuple(dataset.theta[rows[0]])],
+                dataset.theta,
+                cells.rows,
+                len(t),
+            )
         error = typical_error(diffusion, arrays.get("theory"))
         return Result(arrays=arrays, scalars={"diffusion_error": error})
 
@@ -123,6 +133,26 @@ def shown(cells, options, scale):
     return CellIndex((cells.values[0][curves], last[panels]), cells.rows[np.ix_(curves, panels)])
 
 
+def theories(context, rows, seed_times):
+    """What is known of the output at the distinct parameters of these trajectories: those (k, p), and values.
+
+    `theory` (k, times) is half the variance of each predicted step, given the steps that the model sees; or
+    where times are scaled as the seed does, D(t) at `seed_times`. `mu_theory` is the mean of each.
+    """
+    process, dataset, predictions = context.process, context.dataset, context.predictions
+    theta = np.unique(dataset.theta[np.concatenate(rows.ravel().tolist())], axis=0)
+    length, found = predictions.steps, {}
+    if seed_times is not None:
+        found["theory"] = theta, process.diffusivity(theta, seed_times)
+    elif has_limits(process):
+        sd = step_deviations(process, theta, dataset.steps, predictions.receptive_field)
+        found["theory"] = theta, sd[:, -length:] ** 2 / 2
+    drift = process.mean(theta, dataset.steps)
+    if drift is not None:
+        found["mu_theory"] = theta, drift[:, -length:]
+    return found
+
+
 def over_other_parameters(of, theta, rows, length):
     """`of` the trajectories of one cell of the whole grid, averaged over the trajectories in each of `rows`.
 
@@ -161,8 +191,12 @@ def shades(result):
 
 def means_of(result):
     """The predicted mean at the largest value of the last parameter; the others hide beneath its noise."""
-    yield HLine(y=0.0, muted=True)
+    theory = result.arrays.get("mu_theory")
+    if theory is None:
+        yield HLine(y=0.0, muted=True)
     for k, shade, label in shades(result):
+        if theory is not None:
+            yield Line(x=result.arrays["t"], y=theory[k, -1], muted=True, dashed=True)
         yield Line(x=result.arrays["t"], y=result.arrays["mu_out"][k, -1], shade=shade, label=label)
 
 

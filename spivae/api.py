@@ -75,6 +75,7 @@ from spivae.limits import (
     optimal_kl,
     optimal_nll,
     posterior,
+    step_deviations,
 )
 from spivae.model.latents import NO_LATENTS, SURVIVING_KL, check_latent, surviving
 from spivae.prediction import Predictions
@@ -172,6 +173,7 @@ __all__ = [
     "renewal_counts",
     "renewal_mean",
     "spread_lags",
+    "step_deviations",
     "straight_flights",
     "surviving",
     "ta_msd",

@@ -7,7 +7,7 @@ each parameter's own scale: ln where that is log.
 
 from spivae.limits.fisher import cramer_rao, fisher_information
 from spivae.limits.gaussian import conditional_log_likelihood, log_likelihood
-from spivae.limits.information import Limits, entropies, limits, optimal_kl, optimal_nll
+from spivae.limits.information import Limits, entropies, limits, optimal_kl, optimal_nll, step_deviations
 from spivae.limits.moments import has_limits
 from spivae.limits.posterior import Posterior, posterior
 
@@ -24,4 +24,5 @@ __all__ = [
     "optimal_kl",
     "optimal_nll",
     "posterior",
+    "step_deviations",
 ]

@@ -9,6 +9,7 @@ paid for in full, reaches `bound`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from spivae.dataset import Grid, simulate
 from spivae.errors import SpivaeError
 from spivae.limits.gaussian import likelihoods
 from spivae.limits.moments import AT_ONCE, checked_first, checked_theta, covariances, require_limits, root_of
-from spivae.limits.shapes import shapes_of
+from spivae.limits.shapes import Shapes, shapes_of
 from spivae.process import Process
 
 Array = npt.NDArray[Any]
@@ -117,19 +118,41 @@ def entropies(process: Process, theta: Array, steps: int, first: int = 0, window
 
     Each step's is that given the `window` steps before it, or all of them where window is None; exact.
     """
+    shapes, deviations = _deviations(process, theta, steps, window, first)
+    mean = np.fromiter((log_sd[first:].mean() for log_sd in deviations), float, len(shapes.rows))
+    return 0.5 * (math.log(2 * math.pi * math.e) + shapes.log_scale) + mean[shapes.index]
+
+
+def step_deviations(process: Process, theta: Array, steps: int, window: int | None = None) -> Array:
+    """Standard deviations (n, steps) of each step, given the `window` steps before it and theta (n, p).
+
+    Given all steps before it where window is None; exact. It is what the best prediction is off by. Raises
+    SpivaeError where the process has no covariance.
+    """
+    shapes, deviations = _deviations(process, theta, steps, window)
+    log_sd = np.stack(list(deviations)) if len(shapes.rows) else np.empty((0, steps))
+    return np.exp(log_sd[shapes.index] + shapes.log_scale[:, None] / 2)
+
+
+def _deviations(
+    process: Process, theta: Array, steps: int, window: int | None, first: int = 0
+) -> tuple[Shapes, Iterator[Array]]:
+    """The shapes of theta (n, p), and for each the logarithms of the standard deviations of its steps."""
     require_limits(process)
     theta = checked_theta(process, theta)
     checked_first(first, steps)
     if window is not None and window < 0:
         raise SpivaeError(f"window: needs to be 0 or more, not {window}")
     shapes = shapes_of(process, theta, steps)
-    log_sd = np.empty(len(shapes.rows))
     at_once = max(1, AT_ONCE // steps**2)
-    for start in range(0, len(log_sd), at_once):
-        rows = shapes.rows[start : start + at_once]
-        for k, covariance in enumerate(covariances(process, rows, steps)):
-            log_sd[start + k] = _log_sd(process, rows[k], covariance, window)[first:].mean()
-    return 0.5 * (math.log(2 * math.pi * math.e) + shapes.log_scale) + log_sd[shapes.index]
+
+    def each() -> Iterator[Array]:
+        for start in range(0, len(shapes.rows), at_once):
+            rows = shapes.rows[start : start + at_once]
+            for row, covariance in zip(rows, covariances(process, rows, steps), strict=True):
+                yield _log_sd(process, row, covariance, window)
+
+    return shapes, each()
 
 
 def information(process: Process, x: Array, cells: Array) -> Array:

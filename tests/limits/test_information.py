@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 from spivae.dataset import Grid
 from spivae.errors import SpivaeError
-from spivae.limits import Limits, entropies, limits, optimal_kl, optimal_nll
+from spivae.limits import Limits, entropies, limits, optimal_kl, optimal_nll, step_deviations
 from spivae.limits import information as module
 from spivae.limits.information import information
 from spivae.process import Process
@@ -59,14 +59,15 @@ def test_entropies_are_those_of_the_conditional_normals(
     process: Process, first: int, window: int | None
 ) -> None:
     steps, (theta, _) = 17, uniform(process, 4, np.random.default_rng(3))
-    wanted = np.zeros(4)
+    sd = np.zeros((4, steps))
     for k, row in enumerate(theta):
         _, covariance = moments(process, row, steps)
-        for t in range(first, steps):
+        for t in range(steps):
             seen = slice(0 if window is None else max(0, t - window), t)
             weights = np.linalg.solve(covariance[seen, seen], covariance[seen, t])
-            variance = covariance[t, t] - weights @ covariance[seen, t]
-            wanted[k] += 0.5 * math.log(2 * math.pi * math.e * variance) / (steps - first)
+            sd[k, t] = math.sqrt(covariance[t, t] - weights @ covariance[seen, t])
+    assert_allclose(step_deviations(process, theta, steps, window), sd, rtol=1e-8)
+    wanted = (0.5 * math.log(2 * math.pi * math.e) + np.log(sd[:, first:])).mean(axis=1)
     assert_allclose(entropies(process, theta, steps, first, window), wanted, rtol=1e-8, atol=1e-9)
 
 

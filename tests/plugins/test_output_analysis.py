@@ -13,10 +13,11 @@ from analysis_contexts import (
 
 from spivae.api import HLine, Line
 from spivae.dataset import Grid
+from spivae.plugins import load_plugins
 from spivae_plugins.output import Output
-from spivae_plugins.sbm import ScaledBrownianMotion
 
-SBM = ScaledBrownianMotion()
+PLUGINS = load_plugins()
+SBM = PLUGINS.process("sbm")
 OUTPUT = Output()
 TIMES = np.arange(STEPS - RECEPTIVE_FIELD) + RECEPTIVE_FIELD + 1
 
@@ -31,11 +32,55 @@ def from_theory(process, theta, **options):
     return OUTPUT.compute(context(OUTPUT, process, theta, given, **options))
 
 
-@pytest.mark.parametrize("scaling", [True, False])
-def test_a_perfect_model_of_sbm_lies_on_theory_with_and_without_the_scaling_of_time(scaling):
-    result = from_theory(SBM, cells(SBM), seed_scaling=scaling)
+def best_deviation(process, theta):
+    """The standard deviation of each predicted step given the R before it, and theta: of the best model."""
+    covariance = process.covariance(np.atleast_2d(theta), STEPS)[0]
+    if covariance.ndim == 1:
+        return np.sqrt(covariance[RECEPTIVE_FIELD:])
+    sd = []
+    for t in range(RECEPTIVE_FIELD, STEPS):
+        seen = slice(t - RECEPTIVE_FIELD, t)
+        weights = np.linalg.solve(covariance[seen, seen], covariance[seen, t])
+        sd.append(np.sqrt(covariance[t, t] - weights @ covariance[seen, t]))
+    return np.array(sd)
+
+
+@pytest.mark.parametrize("name", ["sbm", "fbm", "ou", "bm"])
+def test_a_perfect_model_lies_on_theory(name):
+    process = PLUGINS.process(name)
+    theta = cells(process, per_cell=1, **dict.fromkeys(process.names, 3))
+    given = theoretical(process, theta, np.stack([best_deviation(process, row) for row in theta]))
+    result = OUTPUT.compute(context(OUTPUT, process, theta, given, seed_scaling=False))
+    np.testing.assert_allclose(result.arrays["D_out"], result.arrays["theory"], rtol=1e-8)
+    assert result.scalars["diffusion_error"] < 1e-8
+
+
+def test_what_the_past_tells_of_a_step_of_fbm_makes_theory_less_than_d():
+    fbm = PLUGINS.process("fbm")
+    theta = np.array([[0.2, 1e-3], [1.0, 1e-3], [1.8, 1e-3]])
+    theory = OUTPUT.compute(context(OUTPUT, fbm, theta)).arrays["theory"][:, 0]
+    np.testing.assert_allclose(theory[1], 1e-3, rtol=1e-10)
+    assert (theory[[0, 2]] < 0.8e-3).all()
+    np.testing.assert_allclose(np.ptp(theory, axis=1), 0, atol=1e-15)  # the same at all times
+
+
+def test_a_perfect_model_of_sbm_lies_on_theory_with_the_scaling_of_time():
+    result = from_theory(SBM, cells(SBM), seed_scaling=True)
     np.testing.assert_allclose(result.arrays["D_out"], result.arrays["theory"], rtol=1e-10)
     assert result.scalars["diffusion_error"] < 1e-10
+
+
+def test_the_mean_of_a_drifting_process_is_drawn_over_its_own():
+    bm = PLUGINS.process("bm")
+    theta = cells(bm, per_cell=1, u=3, D=2)
+    result = OUTPUT.compute(context(OUTPUT, bm, theta))
+    drift = bm.mean(theta, 1)[:, 0].reshape(3, 2)
+    np.testing.assert_allclose(result.arrays["mu_theory"], np.repeat(drift[:, :, None], len(TIMES), axis=2))
+    panel = OUTPUT.figure(result).panels[0]
+    assert [mark.y[0] for mark in panel.marks if isinstance(mark, Line) and mark.dashed] == drift[
+        ::-1, 1
+    ].tolist()
+    assert not any(isinstance(mark, HLine) for mark in panel.marks)
 
 
 def test_the_scaled_curves_begin_at_alpha_times_d_with_time_one():
@@ -54,15 +99,16 @@ def test_without_the_scaling_time_is_that_of_the_process():
     assert result.arrays["t"][-1] == STEPS
 
 
-def test_other_processes_are_never_scaled_and_compared_with_their_own_theory():
+def test_a_process_without_a_covariance_is_never_scaled_and_gets_no_theory():
     process = ThreeParameters()
     result = from_theory(process, cells(process))
     assert result.arrays["t"][0] == RECEPTIVE_FIELD + 1
     assert result.arrays["D_out"].shape == (3, 4, len(TIMES))
-    np.testing.assert_allclose(result.arrays["D_out"], result.arrays["theory"], rtol=1e-10)
+    assert "theory" not in result.arrays
+    assert OUTPUT.figure(result).caption == ""
 
 
-def test_a_process_without_a_formula_gets_no_theory_and_one_parameter_one_panel():
+def test_one_parameter_gets_one_panel():
     process = OneParameter()
     result = OUTPUT.compute(context(OUTPUT, process, cells(process)))
     assert "theory" not in result.arrays
