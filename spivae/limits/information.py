@@ -120,7 +120,7 @@ def entropies(process: Process, theta: Array, steps: int, first: int = 0, window
     """
     shapes, deviations = _deviations(process, theta, steps, window, first)
     mean = np.fromiter((log_sd[first:].mean() for log_sd in deviations), float, len(shapes.rows))
-    return 0.5 * (math.log(2 * math.pi * math.e) + shapes.log_scale) + mean[shapes.index]
+    return np.asarray(0.5 * (math.log(2 * math.pi * math.e) + shapes.log_scale) + mean[shapes.index])
 
 
 def step_deviations(process: Process, theta: Array, steps: int, window: int | None = None) -> Array:
@@ -131,7 +131,7 @@ def step_deviations(process: Process, theta: Array, steps: int, window: int | No
     """
     shapes, deviations = _deviations(process, theta, steps, window)
     log_sd = np.stack(list(deviations)) if len(shapes.rows) else np.empty((0, steps))
-    return np.exp(log_sd[shapes.index] + shapes.log_scale[:, None] / 2)
+    return np.asarray(np.exp(log_sd[shapes.index] + shapes.log_scale[:, None] / 2))
 
 
 def _deviations(
