@@ -81,7 +81,6 @@ from spivae.model.latents import NO_LATENTS, SURVIVING_KL, check_latent, survivi
 from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
 from spivae.renewal import (
-    Waits,
     exponential_waits,
     pareto_waits,
     renewal_counts,
@@ -128,7 +127,6 @@ __all__ = [
     "TrainedCells",
     "TrainingCurves",
     "VLine",
-    "Waits",
     "abscissas",
     "autoregressive",
     "axes_of",
