@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
 
-from spivae.errors import SpivaeError
-
-# what the original's files hold beside the network's own arguments
-_NOT_OF_THE_NETWORK = frozenset({"beta", "model_name"})
+from spivae.model.base import Arguments
 
 # far above any network that trains; a file or recipe that asks for more would only fill the memory
 MAX_LAYERS, MAX_BLOCKS = 64, 1024
 
 
-class ModelArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ModelArgs(msgspec.Struct, Arguments, frozen=True, forbid_unknown_fields=True):
     """Arguments of the WaveNet-VAE, named and defaulted as in the original.
 
     `o_dim` is L, the number of displacements; `nf` the encoder's filters; `nc_out` = `c_channels` the
@@ -44,14 +42,7 @@ class ModelArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     use_pad: bool = False
 
     def __post_init__(self) -> None:
-        may_be_zero = {"c_channels", "g_channels"}
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            for number in value if isinstance(value, tuple) else (value,):
-                if isinstance(number, int) and number < 1 and name not in may_be_zero and name != "use_pad":
-                    raise ValueError(f"{name}: needs at least 1, not {number}")
-                if isinstance(number, int) and number < 0:
-                    raise ValueError(f"{name}: needs at least 0, not {number}")
+        at_least(self, may_be_zero={"c_channels", "g_channels"})
         if self.nc_in != 1 or self.in_channels != 1:
             raise ValueError("nc_in, in_channels: displacements have one channel; both must be 1")
         if self.layer_size * self.stack_size > MAX_BLOCKS or self.layer_size > MAX_LAYERS:
@@ -72,15 +63,6 @@ class ModelArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"o_dim: {self.o_dim} displacements must exceed the receptive field of {self.receptive_field}"
             )
 
-    @classmethod
-    def from_mapping(cls, arguments: Mapping[str, Any]) -> ModelArgs:
-        """From a checkpoint's or recipe's table. Raises SpivaeError for an unknown or impossible argument."""
-        network = {key: value for key, value in arguments.items() if key not in _NOT_OF_THE_NETWORK}
-        try:
-            return msgspec.convert(network, cls)
-        except msgspec.ValidationError as error:
-            raise SpivaeError(f"model arguments: {error}") from None
-
     @property
     def conv_out(self) -> int:
         """Length of the encoder's last feature map."""
@@ -91,75 +73,66 @@ class ModelArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Size of the pooled features, where the dense layers begin."""
         return 2 * self.nf[-1] * self.avg_size
 
-    @property
-    def dilations(self) -> tuple[int, ...]:
-        """Dilation of every residual block in the order of computation."""
-        return tuple(2**i for i in range(self.layer_size)) * self.stack_size
 
-    @property
-    def receptive_field(self) -> int:
-        """R: how many past displacements a prediction sees."""
-        return 2 + sum(self.dilations) * (self.res_kernel_size - 1)
-
-    @property
-    def first_predicted(self) -> int:
-        """0-based index of the first displacement that gets a prediction."""
-        return 0 if self.use_pad else self.receptive_field
-
-    @property
-    def predicted(self) -> int:
-        """How many displacements of a trajectory get a prediction (L - R without padding)."""
-        return self.o_dim - self.first_predicted
-
-    @property
-    def latents(self) -> int:
-        """Number of latent neurons; none without the VAE."""
-        return self.z_dim if self.c_channels else 0
-
-    @property
-    def true_beta(self) -> float:
-        """The weight of the KL divergence at which the mean loss is the negative ELBO per step."""
-        return 1 / self.predicted
+def at_least(args: Any, may_be_zero: Collection[str]) -> None:
+    """Raises ValueError, naming the field, where a size among the arguments is below 1 (or 0)."""
+    for name in args.__struct_fields__:
+        value = getattr(args, name)
+        least = 0 if name in may_be_zero else 1
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int) and not isinstance(number, bool) and number < least:
+                raise ValueError(f"{name}: needs at least {least}, not {number}")
 
 
-def expected_shapes(args: ModelArgs) -> dict[str, tuple[int, ...]]:
+Shapes = dict[str, tuple[int, ...]]
+
+
+def expected_shapes(args: ModelArgs) -> Shapes:
     """Name and shape of every weight, in the model's order; shared blocks appear once."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def add(name: str, *shape: int, bias: int | None = None) -> None:
-        shapes[f"{name}.weight"] = shape
-        if bias is not None:
-            shapes[f"{name}.bias"] = (bias,)
-
+    shapes: Shapes = {}
     if args.c_channels:
         channels = args.nc_in
         for i, width in enumerate(args.nf):
-            add(f"vae.encoder.{2 * i}", width, channels, 3, bias=width)
+            shapes |= _layer(f"vae.encoder.{2 * i}", (width, channels, 3), width)
             channels = width
-        first_dense, size = 2 * len(args.nf) + 2, args.flat
-        for i, width in enumerate((*args.encoder, 2 * args.z_dim)):
-            add(f"vae.encoder.{first_dense + 2 * i}", width, size, bias=width)
-            size = width
-        size = args.z_dim
-        for i, width in enumerate((*args.decoder, args.flat)):
-            add(f"vae.decoder.{2 * i}", width, size, bias=width)
-            size = width
+        sizes = (args.flat, *args.encoder, 2 * args.z_dim)
+        shapes |= dense_shapes("vae.encoder", sizes, first=2 * len(args.nf) + 2)
+        shapes |= dense_shapes("vae.decoder", (args.z_dim, *args.decoder, args.flat))
         channels = args.nf[-1]
         for i, width in enumerate((*reversed(args.nf[:-1]), args.nc_out)):
-            add(f"vae.convt.{2 * i}", channels, width, 3, bias=width)
+            shapes |= _layer(f"vae.convt.{2 * i}", (channels, width, 3), width)
             channels = width
-    res, gate = args.res_channels, 2 * args.res_channels
-    add("init_conv", res, args.in_channels, 1, bias=res)
-    add("causal.conv", res, res, 2, bias=res)
+    return shapes | wavenet_shapes(args)
+
+
+def dense_shapes(name: str, sizes: Sequence[int], first: int | None = 0) -> Shapes:
+    """Shapes of dense layers with an activation between them; None for `first`: a single one."""
+    shapes: Shapes = {}
+    for i, (before, after) in enumerate(pairwise(sizes)):
+        shapes |= _layer(name if first is None else f"{name}.{first + 2 * i}", (after, before), after)
+    return shapes
+
+
+def wavenet_shapes(args: Arguments) -> Shapes:
+    """Shapes of the WaveNet's weights, the same in every architecture."""
+    res, gate, skip = args.res_channels, 2 * args.res_channels, args.skip_channels
+    shapes = _layer("init_conv", (res, 1, 1), res) | _layer("causal.conv", (res, res, 2), res)
     for i in range(args.layer_size):
         block = f"res_stack.{i}"
-        add(f"{block}.dilated.conv", gate, res, args.res_kernel_size, bias=gate)
+        shapes |= _layer(f"{block}.dilated.conv", (gate, res, args.res_kernel_size), gate)
         if args.c_channels:
-            add(f"{block}.conv_c", gate, args.c_channels, 1)
+            shapes |= _layer(f"{block}.conv_c", (gate, args.c_channels, 1))
         if args.g_channels:
-            add(f"{block}.conv_g", gate, args.g_channels, 1)
-        add(f"{block}.conv_res", res, res, 1, bias=res)
-        add(f"{block}.conv_skip", args.skip_channels, res, 1, bias=args.skip_channels)
-    add("out_conv.1", args.skip_channels, args.skip_channels, 1, bias=args.skip_channels)
-    add("out_conv.3", 3 * args.num_mixtures, args.skip_channels, 1, bias=3 * args.num_mixtures)
-    return shapes
+            shapes |= _layer(f"{block}.conv_g", (gate, args.g_channels, 1))
+        shapes |= _layer(f"{block}.conv_res", (res, res, 1), res)
+        shapes |= _layer(f"{block}.conv_skip", (skip, res, 1), skip)
+    outputs = 3 * args.num_mixtures
+    return (
+        shapes
+        | _layer("out_conv.1", (skip, skip, 1), skip)
+        | _layer("out_conv.3", (outputs, skip, 1), outputs)
+    )
+
+
+def _layer(name: str, weight: tuple[int, ...], bias: int | None = None) -> Shapes:
+    return {f"{name}.weight": weight} | ({} if bias is None else {f"{name}.bias": (bias,)})

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spivae.model.fast import step as fast
-from spivae.model.fast.network import ENDS
+from spivae.model.fast.network import FORMS
 from spivae.model.losses import Loss, Parts
 from spivae.model.vae import Output, WaveNetVAE
 
@@ -23,7 +23,7 @@ def path_of(model: WaveNetVAE) -> Path:
 def why_plain(model: WaveNetVAE) -> str | None:
     """What keeps a model from the fast path; None where nothing does."""
     args = model.args
-    if type(model) not in ENDS:
+    if type(model) not in FORMS:
         return f"the fast path does not know a {type(model).__name__}"
     if args.use_pad:
         return "use_pad: the fast path has no padding"

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from spivae.errors import SpivaeError
 from spivae.model.arguments import ModelArgs
+from spivae.model.base import Arguments
 from spivae.model.wavenet import CausalConv1d, make_stack, run_stack
 
 
@@ -40,14 +41,24 @@ class PoolMaxAndMean(nn.Module):
         return torch.cat([F.adaptive_max_pool1d(x, self.size), F.adaptive_avg_pool1d(x, self.size)], dim=1)
 
 
-def _dense(sizes: tuple[int, ...], *, last_relu: bool) -> Iterator[nn.Module]:
+def dense(sizes: tuple[int, ...], *, last_relu: bool) -> Iterator[nn.Module]:
     for i, (before, after) in enumerate(pairwise(sizes)):
         yield nn.Linear(before, after)
         if last_relu or i < len(sizes) - 2:
             yield nn.ReLU()
 
 
-class VAE(nn.Module):
+class Autoencoder(nn.Module):
+    """Encoder x (B, 1, L) -> mu, logvar (B, Z), and decoder z (B, Z) -> conditioning c (B, C, length)."""
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+    def decode(self, z: Tensor, length: int | None = None) -> Tensor:
+        raise NotImplementedError
+
+
+class VAE(Autoencoder):
     """Encoder x (B, 1, L) -> mu, logvar (B, Z), and decoder z (B, Z) -> conditioning c (B, C, length)."""
 
     def __init__(self, args: ModelArgs) -> None:
@@ -59,13 +70,13 @@ class VAE(nn.Module):
             encoder += [nn.Conv1d(channels, width, 3), nn.ReLU()]
             channels = width
         encoder += [PoolMaxAndMean(args.avg_size), nn.Flatten()]
-        encoder += _dense((args.flat, *args.encoder, 2 * args.z_dim), last_relu=False)
+        encoder += dense((args.flat, *args.encoder, 2 * args.z_dim), last_relu=False)
         convt: list[nn.Module] = []
         for width in (*reversed(args.nf[:-1]), args.nc_out):
             convt += [nn.ConvTranspose1d(channels, width, 3), nn.ReLU()]
             channels = width
         self.encoder = nn.Sequential(*encoder)
-        self.decoder = nn.Sequential(*_dense((args.z_dim, *args.decoder, args.flat), last_relu=True))
+        self.decoder = nn.Sequential(*dense((args.z_dim, *args.decoder, args.flat), last_relu=True))
         self.convt = nn.Sequential(*convt)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,13 +95,18 @@ class VAE(nn.Module):
 
 
 class WaveNetVAE(nn.Module):
-    """The whole model. Shapes as in `Output`; its arguments are in `args`."""
+    """The whole model. Shapes as in `Output`; its arguments are in `args`.
 
-    def __init__(self, args: ModelArgs) -> None:
+    Other architectures derive from it, with an encoder and decoder of their own.
+    """
+
+    vae: Autoencoder | None
+
+    def __init__(self, args: Arguments) -> None:
         super().__init__()
         self.args = args
-        self.vae = VAE(args) if args.c_channels else None
-        self.init_conv = nn.Conv1d(args.in_channels, args.res_channels, 1)
+        self.vae = self.make_vae() if args.c_channels else None
+        self.init_conv = nn.Conv1d(1, args.res_channels, 1)
         self.causal = CausalConv1d(args.res_channels, args.res_channels, 2, pad=2 if args.use_pad else 0)
         self.res_stack = make_stack(args)
         self.out_conv = nn.Sequential(
@@ -99,6 +115,11 @@ class WaveNetVAE(nn.Module):
             nn.ReLU(),
             nn.Conv1d(args.skip_channels, 3 * args.num_mixtures, 1),
         )
+
+    def make_vae(self) -> Autoencoder:
+        """Encoder and decoder; another architecture has its own."""
+        assert isinstance(self.args, ModelArgs)
+        return VAE(self.args)
 
     @property
     def receptive_field(self) -> int:
@@ -132,9 +153,13 @@ class WaveNetVAE(nn.Module):
     def forward(self, x: Tensor, g: Tensor | None = None, noise: Tensor | None = None) -> Output:
         """Predictions at z = mu, or at z = mu + sigma * noise where standard normal noise (B, Z) is given."""
         mu, logvar = self.encode(x)
-        z = mu if noise is None else mu + torch.exp(0.5 * logvar) * noise
-        c = self.decode(z)
+        c = self.decode(drawn(mu, logvar, noise))
         return Output(self.predict(x, c, g), mu, logvar, c)
+
+
+def drawn(mu: Tensor, logvar: Tensor, noise: Tensor | None) -> Tensor:
+    """z (B, Z) of the posterior, where standard normal noise (B, Z) is given; else its mean."""
+    return mu if noise is None else mu + torch.exp(0.5 * logvar) * noise
 
 
 def build(args: ModelArgs, generator: torch.Generator | None = None) -> WaveNetVAE:
@@ -165,7 +190,7 @@ def _initialise(model: WaveNetVAE, generator: torch.Generator) -> None:
     assert isinstance(head, nn.Conv1d)
     std = 0.1 * math.sqrt(2 / head.in_channels)
     nn.init.trunc_normal_(head.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
-    if model.vae is not None:
+    if isinstance(model.vae, VAE):
         last = model.vae.encoder[-1]
         assert isinstance(last, nn.Linear)
         last.weight[model.args.z_dim :].zero_()

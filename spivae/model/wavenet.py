@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spivae.model.arguments import ModelArgs
+from spivae.model.base import Arguments
 
 
 class CausalConv1d(nn.Module):
@@ -31,7 +31,7 @@ class CausalConv1d(nn.Module):
 class ResidualBlock(nn.Module):
     """A gated, dilated convolution with a residual and a skip output, conditioned on `c` and `g`."""
 
-    def __init__(self, args: ModelArgs, dilation: int) -> None:
+    def __init__(self, args: Arguments, dilation: int) -> None:
         super().__init__()
         gate = 2 * args.res_channels
         pad = dilation * (args.res_kernel_size - 1) if args.use_pad else 0
@@ -53,13 +53,13 @@ class ResidualBlock(nn.Module):
         return self.conv_res(y) + x[..., -length:], self.conv_skip(y)
 
 
-def make_stack(args: ModelArgs) -> nn.ModuleList:
+def make_stack(args: Arguments) -> nn.ModuleList:
     """The residual blocks; where `stack_size > 1`, they are run again, not copied."""
     return nn.ModuleList(ResidualBlock(args, 2**i) for i in range(args.layer_size))
 
 
 def run_stack(
-    args: ModelArgs, blocks: nn.ModuleList, x: Tensor, c: Tensor | None, g: Tensor | None
+    args: Arguments, blocks: nn.ModuleList, x: Tensor, c: Tensor | None, g: Tensor | None
 ) -> Tensor:
     """The summed skip outputs (B, skip, L - R) of all blocks in turn."""
     skips: list[Tensor] = []

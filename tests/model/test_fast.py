@@ -22,7 +22,9 @@ from spivae.model.fast.rows import stretch
 from spivae.model.fast.threads import in_threads, parts
 from spivae.model.losses import Loss, Parts
 from spivae.model.paths import forward, gradients, losses, path_of, why_plain
-from spivae.model.vae import Output, WaveNetVAE, build
+from spivae.model.scaled import build_scaled
+from spivae.model.scaled_arguments import ScaledArgs
+from spivae.model.vae import WaveNetVAE, build
 
 COVERED = ["default", "mixtures", "wavenet only", "long kernel"]
 
@@ -145,38 +147,30 @@ def test_a_wavenet_alone_takes_series_of_any_length() -> None:
         assert far(forward(model, batch(3, steps)).pred, model(batch(3, steps)).pred.double()) < 1e-5
 
 
-class Scaled(WaveNetVAE):
-    """A variant: a compressed input for the encoder, a learned scale for the WaveNet and its prediction."""
+class Changed(WaveNetVAE):
+    """An architecture of somebody else's."""
 
-    def __init__(self, args: ModelArgs) -> None:
-        super().__init__(args)
-        self.scale = torch.nn.Linear(args.z_dim, 1)
-
-    def compressed(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.asinh(x / 1e-2) * 0.3
-
-    def scaled(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        return x * torch.exp(-self.scale(z))[..., None]
-
-    def unscaled(self, pred: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        logits, means, log_std = pred.chunk(3, dim=1)
-        log_std = log_std + self.scale(z)[..., None]
-        return torch.cat([logits, means * torch.exp(log_std), log_std], dim=1)
-
-    def forward(self, x: torch.Tensor, g: torch.Tensor | None = None, noise: Any = None) -> Output:
-        mu, logvar = self.encode(self.compressed(x))
-        z = mu + torch.exp(0.5 * logvar) * noise
-        c = self.decode(z)
-        return Output(self.unscaled(self.predict(self.scaled(x, z), c, g), z), mu, logvar, c)
+    def predict(self, x: torch.Tensor, c: torch.Tensor | None, g: torch.Tensor | None = None) -> torch.Tensor:
+        return 2 * super().predict(x, c, g)
 
 
-def test_a_variant_changes_only_the_two_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = stirred(Scaled(make().args))
-    assert why_plain(model) == "the fast path does not know a Scaled"
-    ends = network.Ends(Scaled.compressed, Scaled.scaled, Scaled.unscaled)  # type: ignore[arg-type]
-    monkeypatch.setitem(network.ENDS, Scaled, ends)
+def test_an_architecture_that_the_fast_path_does_not_know_takes_the_readable_one() -> None:
+    model = stirred(Changed(make().args))
+    assert why_plain(model) == "the fast path does not know a Changed"
+    x, noise = batch(), latent_noise(model, 5)
+    assert torch.equal(forward(model, x, noise).pred, model(x, noise=noise).pred)
+
+
+SCALED = {"encoder": (8,), "decoder": (8,), "z_dim": 3, "knots": 5, "linear": 4, "c_channels": 2}
+SCALED |= {"res_channels": 4, "skip_channels": 12, "layer_size": 2, "o_dim": 63}
+
+
+@pytest.mark.parametrize("changes", [{}, {"linear": 0}, {"num_mixtures": 3}, {"res_kernel_size": 4}])
+def test_a_scaled_wavenet_vae_agrees(changes: dict[str, Any]) -> None:
+    args = ScaledArgs.from_mapping({**SCALED, **changes})
+    model = stirred(build_scaled(args, torch.Generator().manual_seed(1)))
     assert path_of(model) == "fast"
-    assert_equal_to_the_readable_form(model, batch(5))
+    assert_equal_to_the_readable_form(model, 0.05 * batch(5))
 
 
 @pytest.mark.parametrize("changes", [VARIANTS[name] for name in VARIANTS if name not in COVERED])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -16,24 +15,8 @@ from spivae.model.fast.arena import arena
 from spivae.model.fast.folding import Folded, bias_of, conditioning_width, fold
 from spivae.model.fast.rows import Stretch, conditioning, encoder_features, stretch
 from spivae.model.fast.trunk import trunk
-from spivae.model.vae import VAE, Output, WaveNetVAE
-
-
-@dataclass(frozen=True)
-class Ends:
-    """What a variant of the model does before and after the convolutions; the model itself does nothing.
-
-    Each is called with the model, whose parameters it may use, and gives a tensor of the shape of its second
-    argument.
-    """
-
-    encoder_input: Callable[[WaveNetVAE, Tensor], Tensor] = lambda model, x: x  # x (B, 1, L), no gradient
-    wavenet_input: Callable[[WaveNetVAE, Tensor, Tensor], Tensor] = lambda model, x, z: x  # and z (B, Z)
-    prediction: Callable[[WaveNetVAE, Tensor, Tensor], Tensor] = lambda model, pred, z: pred  # (B, 3M, L - R)
-
-
-# by exact class, so that a variant that is not here takes the readable path
-ENDS: dict[type[WaveNetVAE], Ends] = {WaveNetVAE: Ends()}
+from spivae.model.scaled import ScaledWaveNetVAE, scaled
+from spivae.model.vae import VAE, Output, WaveNetVAE, drawn
 
 
 class Convolutions(NamedTuple):
@@ -47,13 +30,13 @@ class Convolutions(NamedTuple):
 
 
 class Weights(NamedTuple):
-    convolutions: Convolutions | None  # None without the VAE
+    convolutions: Convolutions | None  # of the WaveNet-VAE's own encoder and decoder
     trunk: Folded
 
 
 def prepare(model: WaveNetVAE) -> Weights:
     """What `output` needs beside the dense layers, made from the weights by differentiable operations."""
-    return Weights(None if model.vae is None else _convolutions(model.vae), fold(model))
+    return Weights(_convolutions(model.vae) if isinstance(model.vae, VAE) else None, fold(model))
 
 
 def _convolutions(vae: VAE) -> Convolutions:
@@ -82,21 +65,45 @@ def output(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None)
     It lies in this thread's arena: done with, backward pass and all, before the next call.
     """
     arena().reset()
-    ends = ENDS[type(model)]
+    return FORMS[type(model)](model, weights, x, noise)
+
+
+def _wavenet_vae(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None) -> Output:
     batch, _, length = x.shape
     c = None
-    if model.vae is None or weights.convolutions is None:
-        mu = logvar = z = x.new_zeros(batch, 0)
+    if weights.convolutions is None:
+        mu = logvar = x.new_zeros(batch, 0)
         rows = arena().take(batch * length, conditioning_width(0)).zero_()
         rows[:, 0] = 1
     else:
-        mu, logvar = _encode(model.vae, weights.convolutions, ends.encoder_input(model, x)[:, 0])
-        z = mu if noise is None else mu + torch.exp(0.5 * logvar) * noise
-        rows = _decode(model.vae, weights.convolutions, z)
+        assert isinstance(model.vae, VAE)
+        mu, logvar = _encode(model.vae, weights.convolutions, x[:, 0])
+        rows = _decode(model.vae, weights.convolutions, drawn(mu, logvar, noise))
         c = rows.view(batch, length, -1)[..., : model.c_channels].transpose(1, 2)
-    raw = trunk(ends.wavenet_input(model, x, z)[:, 0], rows, weights.trunk)
-    pred = raw[..., model.receptive_field :].transpose(0, 1)
-    return Output(ends.prediction(model, pred, z), mu, logvar, c)
+    raw = trunk(x[:, 0], rows, weights.trunk)
+    return Output(raw[..., model.receptive_field :].transpose(0, 1), mu, logvar, c)
+
+
+def _scaled(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None) -> Output:
+    assert isinstance(model, ScaledWaveNetVAE)
+    batch, _, length = x.shape
+    mu, logvar = model.vae.encode(x)
+    given, log_scale, taps = model.vae.conditions(drawn(mu, logvar, noise))
+    width = conditioning_width(model.c_channels)
+    one = given.new_ones(1, 1, 1).expand(batch, length, 1)
+    rows = F.pad(torch.cat([given, one], dim=2), (0, width - model.c_channels - 1))
+    u = scaled(x[:, 0], log_scale)
+    raw = trunk(u, rows.view(batch * length, width), weights.trunk)
+    pred = model.unscaled(raw[..., model.receptive_field :].transpose(0, 1), u, log_scale, taps)
+    c = None if torch.is_grad_enabled() else model.vae.carried(given, log_scale, taps)
+    return Output(pred, mu, logvar, c)
+
+
+# by exact class, so that a variant that is not here takes the readable path
+FORMS: dict[type[WaveNetVAE], Callable[[WaveNetVAE, Weights, Tensor, Tensor | None], Output]] = {
+    WaveNetVAE: _wavenet_vae,
+    ScaledWaveNetVAE: _scaled,
+}
 
 
 def _encode(vae: VAE, weights: Convolutions, x: Tensor) -> tuple[Tensor, Tensor]:
