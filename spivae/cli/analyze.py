@@ -13,7 +13,7 @@ from spivae.cli import common
 from spivae.cli.again import Drawing, Typed, note_down
 from spivae.cli.common import assignments, checkpoint_argument, common_options
 from spivae.cli.drawing import draw_figures
-from spivae.cli.options import as_click, given, parameter_name, share_out
+from spivae.cli.options import as_click, export_option, given, parameter_name, share_out
 from spivae.cli.output import emit, emit_json, note
 from spivae.cli.progress import progress_bar
 
@@ -119,15 +119,7 @@ def _data_options(function: Any) -> Any:
     help="Rows of a page  [default: what all panels need]",
 )
 @click.option("--glyphs", type=click.Choice(["braille", "block", "ascii"]), help="What to draw with.")
-@click.option(
-    "--export",
-    "exports",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="F",
-    help="Write instead of drawing; the suffix picks .png, .svg, .pdf, .csv, .json or .npz. "
-    "Several analyses get -NAME before it. Can be given again.",
-)
+@export_option("Several analyses get -NAME before it. ")
 @click.option("--fresh", is_flag=True, help="Compute, whatever is remembered from before.")
 @common_options()
 @click.pass_context

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from spivae.cli import common
 from spivae.cli.common import common_options
-from spivae.cli.output import emit_json
+from spivae.cli.options import export_option
+from spivae.cli.output import emit, emit_json
 from spivae.cli.progress import progress_bar
 from spivae.training.lr_finder import HIGH, LOW, STEPS
+
+if TYPE_CHECKING:
+    from spivae.analysis import Result
+    from spivae.training.lr_finder import Sweep
 
 
 @click.command("lr-find")
@@ -35,6 +43,7 @@ from spivae.training.lr_finder import HIGH, LOW, STEPS
 @click.option(
     "--height", type=click.IntRange(8, 1000), default=20, show_default=True, metavar="N", help="Rows."
 )
+@export_option()
 @common_options()
 def lr_find(
     recipe: str,
@@ -46,6 +55,7 @@ def lr_find(
     threads: int | None,
     width: int | None,
     height: int,
+    exports: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Find a learning rate: train a fresh model a little, at rates that grow until it diverges.
@@ -53,11 +63,15 @@ def lr_find(
     RECIPE is a TOML file, or the name of a shipped model, whose recipe is taken; it is left as it is. The
     valley is the rate to try first as the phase's lr_max; the steepest place is bolder, and often too noisy.
 
-    --json: {lrs, losses, smooth, valley, steepest, steps, stopped ("finished" | "diverged"), phase, beta}.
+    --json: {lrs, losses, smooth, valley, steepest, steps, stopped ("finished" | "diverged"), phase, beta,
+    exported [path]}.
     """
     from spivae.cli.train import read_recipe, usable_threads
+    from spivae.exporting import About, check, export
+    from spivae.figure.lr_sweep import sweep_figure
     from spivae.training.lr_finder import check_sweep, find_lr
 
+    targets = [check(path) for path in dict.fromkeys(exports)]
     chosen = read_recipe(recipe, overrides)
     check_sweep(chosen, phase, low, high, steps)
     process = common.plugins().process(chosen.process.name)
@@ -74,10 +88,35 @@ def lr_find(
             steps=steps,
             progress=lambda done, total: progress(done, total, "growing the learning rate"),
         )
+    figure = sweep_figure(sweep)
+    asked = {
+        "recipe": recipe,
+        "set": list(overrides),
+        "phase": phase,
+        "low": low,
+        "high": high,
+        "steps": steps,
+    }
+    about = About("lr-find", figure.title, asked)
+    exported = [export(path, figure, _result(sweep), about) for path in targets]
     if as_json:
-        emit_json(sweep.to_json())
-        return
-    from spivae.figure.lr_sweep import sweep_figure
-    from spivae.figure.showing import show
+        emit_json({**sweep.to_json(), "exported": [str(path) for path in exported]})
+    elif exported:
+        for path in exported:
+            emit(str(path))
+    else:
+        from spivae.figure.showing import show
 
-    show(sweep_figure(sweep), width, height)
+        show(figure, width, height)
+
+
+def _result(sweep: Sweep) -> Result:
+    """The sweep's numbers, as analyses have them."""
+    from spivae.analysis import Result
+
+    values = sweep.to_json()
+    names = ("lrs", "losses", "smooth")
+    return Result(
+        arrays={name: getattr(sweep, name) for name in names},
+        scalars={name: value for name, value in values.items() if name not in names},
+    )

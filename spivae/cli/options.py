@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,19 @@ if TYPE_CHECKING:
     from spivae.analysis import Analysis, Option
 
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
+
+
+def export_option(more: str = "") -> Callable[[Any], Any]:
+    """`--export F`, which can be given again; `more` is what else its help says."""
+    return click.option(
+        "--export",
+        "exports",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="F",
+        help=f"Write instead of drawing; the suffix picks .png, .svg, .pdf, .csv, .json or .npz. {more}"
+        "Can be given again.",
+    )
 
 
 def as_click(option: Option, prefix: str = "") -> click.Option:
