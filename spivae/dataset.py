@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spivae.errors import SpivaeError
+from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.process import Process
 from spivae.subgrid import Subgrid
@@ -144,11 +146,20 @@ class Dataset:
 
 
 def simulate(process: Process, theta: Array, steps: int, rng: np.random.Generator) -> Dataset:
-    """One trajectory of `steps` displacements for each row of theta (n, p)."""
+    """One trajectory of `steps` displacements for each row of theta (n, p).
+
+    Raises SpivaeError for what the process refuses, and WorkFailed, naming it, where it breaks.
+    """
     if steps < 1:
         raise SpivaeError(f"steps: needs at least 1, not {steps}")
     theta = np.asarray(theta, dtype=float)
-    drawn = np.asarray(process.displacements(rng, theta, steps))
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # what a process prints is no part of an answer
+            drawn = np.asarray(process.displacements(rng, theta, steps))
+    except (SpivaeError, MemoryError):
+        raise
+    except Exception as error:
+        raise WorkFailed(f"process {process.name}: {type(error).__name__}: {error}") from error
     if drawn.shape != (len(theta), steps):
         raise SpivaeError(
             f"process {process.name}: made displacements {drawn.shape}, not {(len(theta), steps)}"

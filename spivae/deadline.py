@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -25,7 +27,8 @@ def within(seconds: float, call: Callable[[], Value]) -> Value:
 
     In the main thread an alarm interrupts it, even while it waits or sleeps. In other threads (and without
     alarms) it runs in a thread of its own, which is left behind, and ends at its next line of Python.
-    Code that holds the interpreter's lock in C is cut off only once it lets go.
+    Code that holds the interpreter's lock in C is cut off only once it lets go; until then, a traceback on
+    stderr tells where it is.
     """
     alarmed = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
     if alarmed and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL:
@@ -41,6 +44,9 @@ def _by_alarm(seconds: float, call: Callable[[], Value]) -> Value:
             raise _CutOff
 
     signal.signal(signal.SIGALRM, ring)
+    watched = sys.stderr is not None and sys.stderr is sys.__stderr__
+    if watched:
+        faulthandler.dump_traceback_later(seconds + 2)  # from a thread that needs no lock
     # again and again, for code that catches everything
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
@@ -52,6 +58,8 @@ def _by_alarm(seconds: float, call: Callable[[], Value]) -> Value:
     finally:
         over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
+        if watched:
+            faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 

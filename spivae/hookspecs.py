@@ -23,6 +23,14 @@ hookimpl = pluggy.HookimplMarker("spivae")
 
 
 @hookspec
+def configure(settings: dict[str, Any]) -> None:
+    """Take the user's settings, the table [plugins.NAME] of config.toml; called first, with {} for none.
+
+    Raise SpivaeError for what cannot be: it is shown with the plugin's name.
+    """
+
+
+@hookspec
 def register_processes(register: Callable[[Process], None]) -> None:
     """Add stochastic processes: call `register(process)` with an instance of each."""
 
@@ -35,6 +43,11 @@ def register_analyses(register: Callable[[Analysis], None]) -> None:
 @hookspec
 def training_started(run: Run) -> None:
     """A training has made its run directory and is about to take its first step."""
+
+
+@hookspec
+def step_finished(run: Run, metrics: dict[str, Any]) -> None:
+    """A step has been trained; `metrics` is its record in metrics.jsonl. Be quick: the training waits."""
 
 
 @hookspec

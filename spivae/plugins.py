@@ -1,33 +1,37 @@
-"""Finding plugins and collecting what they register. One that is broken is reported, and the rest go on."""
+"""Loading plugins and collecting what they register. One that is broken is reported, and the rest go on.
+
+A plugin is somebody else's code: whatever it raises, prints, or waits for, is its own failure, told with its
+name. What it prints goes to stderr; what does not come back in `patience()` seconds is cut off.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 import pluggy
 
-from spivae import __version__, hookspecs
+from spivae import hookspecs, plugin_settings
 from spivae.analysis import Analysis, declared_options
 from spivae.checkpoint.structs import Checkpoint
+from spivae.deadline import Blocked, within
 from spivae.errors import SpivaeError
-from spivae.process import Process
+from spivae.plugin_sources import GROUP, drop_in_files, import_file, installed, source_of, version_of
+from spivae.process import Parameter, Process
 
-GROUP = "spivae"
-ENVIRONMENT = "SPIVAE_PLUGINS"
-_BUNDLED = "spivae_plugins."
+PATIENCE, SECONDS = "SPIVAE_PLUGIN_SECONDS", 10.0  # that a plugin may take to load, or to answer a hook
 
 T = TypeVar("T", Process, Analysis)
 Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -39,6 +43,7 @@ class PluginInfo:
     source: str = ""
     status: Literal["ok", "error", "disabled"] = "ok"
     error: str | None = None
+    traceback: str = ""
     hooks: list[str] = field(default_factory=list)
     provides: list[str] = field(default_factory=list)
 
@@ -58,7 +63,11 @@ class Plugins:
     def __init__(self) -> None:
         self.manager = _Manager(GROUP)
         self.manager.add_hookspecs(hookspecs)
+        self.patience = patience()
         self.infos: list[PluginInfo] = []
+        self.settings: Mapping[str, dict[str, Any]] = {}
+        self.disabled: set[str] = set()
+        self._blocked: set[Callable[..., Any]] = set()
         self.processes: dict[str, Process] = {}
         self.analyses: dict[str, Analysis] = {}
 
@@ -81,16 +90,31 @@ class Plugins:
         if self.manager.has_plugin(name):
             info.status, info.error = "error", f"the name {name!r} is taken by another plugin"
             return
+        if name in self.disabled:
+            info.status = "disabled"
+            return
         try:
-            module = find()
-            self.manager.register(module, name)
-            self._check_hooks(name)
-            self._collect(module, info)
-        # A plugin is somebody else's code: whatever it raises is its own failure, shown with its name.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            info.status, info.error = "error", f"{type(error).__name__}: {error}"
+            publish = self._guarded(partial(self._prepare, find, info))
+            publish()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # somebody else's code, as said above
+            import traceback
+
+            info.status, info.error = "error", _told(error)
+            info.traceback = "".join(traceback.format_exception(error))
             if self.manager.has_plugin(name):
                 self.manager.unregister(name=name)
+
+    def _prepare(self, find: Callable[[], Any], info: PluginInfo) -> Callable[[], None]:
+        """Import a plugin and let it register; what is returned makes that known, if all of it is right."""
+        module = find()
+        if info.status != "ok":  # it was cut off, but would not end
+            raise Blocked("came back too late")
+        self.manager.register(module, info.name)
+        self._check_hooks(info.name)
+        self._configure(info.name)
+        return self._collect(info)
 
     def _check_hooks(self, name: str) -> None:
         known = {
@@ -106,28 +130,50 @@ class Plugins:
                     f"unknown hook {attribute!r}" + (f"; did you mean {near[0]!r}?" if near else "")
                 )
 
-    def _collect(self, module: Any, info: PluginInfo) -> None:
-        """Call the registration hooks of this plugin alone, and keep what it gave if all of it is right."""
+    def _configure(self, name: str) -> None:
+        """Hand a plugin its table of the user's settings. Raises SpivaeError where it takes none."""
+        hook = self._hook(name, "configure")
+        if hook is not None:
+            hook(self.settings.get(name, {}))
+        elif name in self.settings:
+            raise SpivaeError(f"config.toml has [plugins.{name}], but this plugin takes no settings")
+
+    def _collect(self, info: PluginInfo) -> Callable[[], None]:
+        """Call the registration hooks of this plugin alone."""
         processes: dict[str, Process] = {}
         analyses: dict[str, Analysis] = {}
-        info.hooks = [hook.name for hook in self.manager.get_hookcallers(module) or []]
-        for hook, register in (
+        callers = self.manager.get_hookcallers(self.manager.get_plugin(info.name)) or []
+        info.hooks = [caller.name for caller in callers]
+        for name, register in (
             ("register_processes", _registrar(Process, processes, self.processes, _check_process)),
             ("register_analyses", _registrar(Analysis, analyses, self.analyses, _check_analysis)),
         ):
-            if hook in info.hooks:
-                getattr(module, hook)(register)
-        self.processes |= processes
-        self.analyses = dict(sorted((self.analyses | analyses).items(), key=lambda item: item[1].order))
-        info.provides = [f"process {name}" for name in processes] + [f"analysis {name}" for name in analyses]
+            hook = self._hook(info.name, name)
+            if hook is not None:
+                hook(register)
+
+        def publish() -> None:
+            self.processes |= processes
+            self.analyses = dict(sorted((self.analyses | analyses).items(), key=lambda item: item[1].order))
+            info.provides = [f"process {name}" for name in processes]
+            info.provides += [f"analysis {name}" for name in analyses]
+
+        return publish
+
+    def _hook(self, name: str, hook: str) -> Callable[..., Any] | None:
+        """A plugin's own implementation of a hook."""
+        calls = getattr(self.manager.hook, hook).get_hookimpls()
+        return next((call.function for call in calls if call.plugin_name == name), None)
 
     def notify(self, event: str, warn: Callable[[str], None], **arguments: Any) -> None:
         """Call an event hook of every plugin; one that raises is reported through `warn`."""
         for call in getattr(self.manager.hook, event).get_hookimpls():
             try:
-                call.function(*(arguments[name] for name in call.argnames))
-            except Exception as error:  # noqa: BLE001  # somebody else's code, as above
-                warn(f"plugin {call.plugin_name}: {event}: {type(error).__name__}: {error}")
+                self._ask(call, *(arguments[name] for name in call.argnames))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # somebody else's code, as said above
+                warn(f"plugin {call.plugin_name}: {event}: {_told(error)}")
 
     def read_checkpoint(self, path: Path) -> Checkpoint | None:
         """What the first plugin that knows a foreign file reads from it, or None.
@@ -137,9 +183,11 @@ class Plugins:
         problem = None
         for call in reversed(self.manager.hook.read_checkpoint.get_hookimpls()):
             try:
-                found = call.function(path)
-            except Exception as error:  # noqa: BLE001  # somebody else's code, as above
-                problem = f"{path}: plugin {call.plugin_name}: {type(error).__name__}: {error}"
+                found = self._ask(call, path)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # somebody else's code, as said above
+                problem = f"{path}: plugin {call.plugin_name}: {_told(error)}"
                 continue
             if isinstance(found, Checkpoint):
                 return found
@@ -149,6 +197,37 @@ class Plugins:
             raise SpivaeError(problem)
         return None
 
+    def _guarded(self, call: Callable[[], Value]) -> Value:
+        with contextlib.redirect_stdout(sys.stderr):
+            return within(self.patience, call)
+
+    def _ask(self, call: pluggy.HookImpl, *arguments: Any) -> Any:
+        """What a hook of a plugin gives; one that did not come back is not called again."""
+        if call.function in self._blocked:
+            return None
+        try:
+            return self._guarded(partial(call.function, *arguments))
+        except Blocked as blocked:
+            self._blocked.add(call.function)
+            raise Blocked(f"{blocked}; it is not called again") from None
+
+
+def patience() -> float:
+    """Seconds that a plugin may take: $SPIVAE_PLUGIN_SECONDS, or 10. Raises SpivaeError where it is none."""
+    given = os.environ.get(PATIENCE) or SECONDS
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = float("nan")
+    if not 0 < seconds < float("inf"):
+        raise SpivaeError(f"${PATIENCE}: {given!r} is no number of seconds")
+    return seconds
+
+
+def _told(error: BaseException) -> str:
+    """An error in words; our own need no type in front."""
+    return str(error) if isinstance(error, SpivaeError | Blocked) else f"{type(error).__name__}: {error}"
+
 
 def _registrar(
     kind: type[T], found: dict[str, T], taken: Mapping[str, T], check: Callable[[T], None]
@@ -156,7 +235,7 @@ def _registrar(
     def register(item: T) -> None:
         if not isinstance(item, kind):
             raise TypeError(f"register() takes an instance of {kind.__name__}, not {item!r}")
-        if not item.name or not item.title:
+        if not (isinstance(item.name, str) and item.name and isinstance(item.title, str) and item.title):
             raise ValueError(f"{type(item).__name__} needs a name and a title")
         if item.name in found or item.name in taken:
             raise ValueError(f"the {kind.__name__.lower()} {item.name!r} is already registered")
@@ -169,6 +248,11 @@ def _registrar(
 def _check_process(process: Process) -> None:
     if not process.parameters:
         raise ValueError(f"process {process.name!r} has no parameters")
+    for parameter in process.parameters:
+        if not isinstance(parameter, Parameter):
+            raise TypeError(
+                f"process {process.name!r}: parameters are instances of Parameter, not {parameter}"
+            )
     if len(set(process.names)) != len(process.names):
         raise ValueError(f"process {process.name!r} has two parameters of one name")
 
@@ -186,43 +270,17 @@ def _named(items: Mapping[str, Item], name: str, kind: str) -> Item:
     raise SpivaeError(f"unknown {kind} {name!r}; {hint}")
 
 
-def drop_in_files(folders: Sequence[str | Path] = ()) -> Iterator[Path]:
-    """Single-file plugins: of the given folders or files, of $SPIVAE_PLUGINS, of the user's own folder."""
-    import platformdirs
-
-    places = [Path(folder) for folder in folders]
-    places += [Path(part) for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
-    places.append(platformdirs.user_config_path("spivae") / "plugins")
-    for place in places:
-        if place.is_file():
-            yield place
-        elif place.is_dir():
-            yield from sorted(path for path in place.glob("*.py") if not path.name.startswith("_"))
-
-
-def _import_file(path: Path) -> ModuleType:
-    name = f"spivae_drop_in_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
 def load_plugins(folders: Sequence[str | Path] = (), into: Plugins | None = None) -> Plugins:
-    """Load the bundled plugins, then installed ones, then drop-in files."""
+    """Load the bundled plugins, then installed ones, then drop-in files.
+
+    Raises SpivaeError where the user's settings cannot be read.
+    """
     plugins = Plugins() if into is None else into
-    found = {point.name + point.value: point for point in entry_points(group=GROUP)}.values()
-    for point in sorted(found, key=lambda point: (not point.value.startswith(_BUNDLED), point.name)):
-        plugins.load(point.name, _source(point), _version(point), point.load)
+    plugins.disabled, plugins.settings = plugin_settings.disabled(), plugin_settings.tables()
+    for point in installed():
+        plugins.load(point.name, source_of(point), version_of(point), point.load)
     for path in drop_in_files(folders):
-        plugins.load(path.stem, str(path), "", lambda path=path: _import_file(path))  # type: ignore[misc]
+        plugins.load(path.stem, str(path), "", partial(import_file, path))
     return plugins
 
 
@@ -230,15 +288,3 @@ def load_plugins(folders: Sequence[str | Path] = (), into: Plugins | None = None
 def default_plugins() -> Plugins:
     """The plugins of this process, loaded once."""
     return load_plugins()
-
-
-def _source(point: EntryPoint) -> str:
-    if point.value.startswith(_BUNDLED):
-        return "bundled"
-    return point.dist.name if point.dist is not None else point.value
-
-
-def _version(point: EntryPoint) -> str:
-    if point.value.startswith(_BUNDLED):
-        return __version__  # asking the installed package takes milliseconds
-    return point.dist.version if point.dist is not None else ""

@@ -107,10 +107,10 @@ def _name(arguments: Sequence[str]) -> str:
 
 
 def _homes_of_plugins() -> list[Path]:
-    """Folders that differ once a package or a drop-in plugin is added or removed."""
-    import platformdirs
+    """What differs once a package or a drop-in plugin is added or removed, or switched off or on."""
+    from spivae import plugin_settings
+    from spivae.plugin_sources import own_folder
 
     drop_ins = os.environ.get("SPIVAE_PLUGINS", "").split(os.pathsep)
     packages = [path for path in sys.path if path.endswith("-packages")]
-    own = platformdirs.user_config_path("spivae") / "plugins"
-    return [own, *(Path(path) for path in (*drop_ins, *packages) if path)]
+    return [own_folder(), *plugin_settings.files(), *(Path(path) for path in (*drop_ins, *packages) if path)]

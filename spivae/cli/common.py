@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from spivae.errors import SpivaeError
+from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import check_out as check_out  # for all commands that write
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ else:
 
 # those of spivae_tui.themes, which would have to import Textual to be asked
 THEMES = ("spivae-dark", "spivae-light", "ansi-dark", "ansi-light")
-PLUGINS = "SPIVAE_PLUGINS"
+PLUGINS, STRICT = "SPIVAE_PLUGINS", "SPIVAE_STRICT_PLUGINS"
 _KEPT = "spivae.cli"
 
 
@@ -41,12 +41,19 @@ def _add_plugin_folders(ctx: click.Context, param: click.Parameter, folders: tup
         os.environ[PLUGINS] = os.pathsep.join([*map(os.path.abspath, folders), *known])
 
 
+def _be_strict(ctx: click.Context, param: click.Parameter, strict: bool) -> None:
+    if strict and not ctx.resilient_parsing:
+        os.environ[STRICT] = "1"  # for detached trainings, as above
+
+
 def _json_anywhere(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
     return value or bool(ctx.meta.get(_KEPT, {}).get("as_json"))
 
 
 def common_options(*, hidden: bool = True, json: bool = True) -> Callable[[Decorated], Decorated]:
-    """--json (passed on as `as_json`), --debug and --plugins-dir; only `spivae --help` shows the last two."""
+    """--json (passed on as `as_json`), and what only `spivae --help` shows: --debug, --plugins-dir and
+    --strict-plugins.
+    """
 
     def decorate(function: Decorated) -> Decorated:
         found = click.option(
@@ -58,6 +65,14 @@ def common_options(*, hidden: bool = True, json: bool = True) -> Callable[[Decor
             callback=_add_plugin_folders,
             help="More plugins: a folder of .py files, or one file.",
         )(function)
+        found = click.option(
+            "--strict-plugins",
+            is_flag=True,
+            hidden=hidden,
+            expose_value=False,
+            callback=_be_strict,
+            help="A broken plugin ends the command.",
+        )(found)
         found = click.option(
             "--debug", is_flag=True, hidden=hidden, expose_value=False, help="Show the traceback of an error."
         )(found)
@@ -75,15 +90,24 @@ def common_options(*, hidden: bool = True, json: bool = True) -> Callable[[Decor
 
 
 def plugins() -> Plugins:
-    """All plugins; those that are broken are named on stderr."""
+    """All plugins; broken ones are named on stderr. Raises WorkFailed where `check_strictly` does."""
     from spivae.cli.output import note
     from spivae.plugins import load_plugins
 
     found = load_plugins()
+    check_strictly(found)
     for info in found.infos:
         if info.status == "error":
-            note(f"warning: plugin {info.name}: {info.error}")
+            note(f"warning: plugin {info.name}: {' '.join(str(info.error).split())}")
     return found
+
+
+def check_strictly(found: Plugins) -> None:
+    """Raises WorkFailed for the first broken plugin, where --strict-plugins was given."""
+    broken = [info for info in found.infos if info.status == "error"]
+    if broken and os.environ.get(STRICT):
+        more = f" ({len(broken) - 1} more; `spivae plugins` lists them)" if len(broken) > 1 else ""
+        raise WorkFailed(f"plugin {broken[0].name}: {broken[0].error}{more}")
 
 
 def foreign(path: Path) -> Checkpoint | None:

@@ -48,6 +48,8 @@ def _open_app(dirs: tuple[str, ...], no_mouse: bool, theme: str | None, glyphs: 
 
     for name in dirs:
         check(name)
+    if os.environ.get(common.STRICT):
+        common.plugins()
     folders = [os.path.expanduser(name) for name in dirs] or default_folders()
     look = None
     if glyphs is not None:

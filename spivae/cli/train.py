@@ -147,6 +147,10 @@ def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
                     report.started(run)
                     plugins.notify("training_started", report.warn, run=run)
 
+                def step(record: dict[str, Any]) -> None:
+                    report.step(record)
+                    plugins.notify("step_finished", report.warn, run=run, metrics=record)
+
                 def epoch(run: Run, record: dict[str, Any]) -> None:
                     report.epoch(record)
                     plugins.notify("epoch_finished", report.warn, run=run, metrics=record)
@@ -158,7 +162,7 @@ def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
                     run,
                     process,
                     threads=threads or usable_threads(),
-                    events=Events(started=started, step=report.step, epoch=epoch, finished=finished),
+                    events=Events(started=started, step=step, epoch=epoch, finished=finished),
                     should_stop=lambda: bool(asked),
                 )
         except BaseException as error:

@@ -6,8 +6,10 @@ each), and predictions up to `CACHE_BYTES`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -246,8 +248,9 @@ def _run(analysis: Analysis, prepared: Prepared, options: Any, progress: OnProgr
         progress=progress,
     )
     try:
-        result = analysis.compute(context)
-        return analysis.figure(result), result
+        with contextlib.redirect_stdout(sys.stderr):  # what an analysis prints is no part of an answer
+            result = analysis.compute(context)
+            return analysis.figure(result), result
     except (SpivaeError, MemoryError, WorkCancelled):
         raise
     except Exception as error:

@@ -13,7 +13,7 @@ from spivae.analysis import DataOptions
 from spivae.dataset import Dataset, load_npz, simulate
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.grids import chosen_grid
-from spivae.model.arguments import ModelArgs
+from spivae.model.base import Arguments
 from spivae.process import Process
 from spivae.subgrid import Subgrid
 
@@ -34,7 +34,7 @@ class Plan:
     """
 
     process: Process
-    args: ModelArgs
+    args: Arguments
     data: DataOptions
     steps: int
     cells: np.ndarray[Any, Any]
@@ -51,7 +51,7 @@ class Plan:
 
 def plan(checkpoint: Checkpoint, process: Process, data: DataOptions) -> Plan:
     """What `data` asks for, checked before anything heavy is done. Raises SpivaeError for too much of it."""
-    args = ModelArgs.from_mapping(checkpoint.model_args)
+    args = checkpoint.arguments
     steps = model_steps(args, checkpoint.ds_args)
     subset = Subgrid.parse(data.subset or "", process.names)
     cells = np.empty((0, len(process.names)))
@@ -63,7 +63,7 @@ def plan(checkpoint: Checkpoint, process: Process, data: DataOptions) -> Plan:
     return Plan(process, args, data, steps, cells, subset)
 
 
-def model_steps(args: ModelArgs, ds_args: dict[str, Any]) -> int:
+def model_steps(args: Arguments, ds_args: dict[str, Any]) -> int:
     """L: what the VAE was built for; a WaveNet alone takes any length, so the one it was trained on."""
     if args.c_channels:
         return args.o_dim
@@ -77,19 +77,14 @@ def _simulate(process: Process, theta: np.ndarray[Any, Any], steps: int, seed: i
     for start in range(0, len(theta), CHUNK):
         step(start, len(theta), "simulating")
         rows = slice(start, start + CHUNK)
-        try:
-            displacements[rows] = simulate(process, theta[rows], steps, rng).displacements
-        except (SpivaeError, MemoryError):
-            raise
-        except Exception as error:
-            raise WorkFailed(f"process {process.name}: {type(error).__name__}: {error}") from error
+        displacements[rows] = simulate(process, theta[rows], steps, rng).displacements
     step(len(theta), len(theta), "simulating")
     _check_finite(displacements, f"process {process.name}: made displacements that are not finite")
     return Dataset(displacements, theta, process.names, process.name)
 
 
 def _read(
-    file: str, process: Process, args: ModelArgs, steps: int, per_cell: int, subset: Subgrid
+    file: str, process: Process, args: Arguments, steps: int, per_cell: int, subset: Subgrid
 ) -> Dataset:
     read = load_npz(file, process.names, per_cell=per_cell, fewer=True, process=process.name, subset=subset)
     _check_size(len(read), read.steps)

@@ -1,0 +1,1 @@
+"""Takes the name of a bundled plugin."""

@@ -1,0 +1,4 @@
+"""Computes for ever when it is imported."""
+
+while True:
+    pass

@@ -1,0 +1,1 @@
+"""Has settings in the user's config.toml, but takes none."""
