@@ -47,8 +47,12 @@ class AnnealedTransientTime(Process):
         def coefficient(rows: Array, number: Array, duration: Array) -> Array:
             return duration ** (-alpha[rows, 0] / _S)
 
-        integral = straight_flights(pareto_waits(rng, alpha[:, 0]), coefficient, len(alpha), steps)
-        return np.sqrt(2 * d * integral) * rng.standard_normal(integral.shape)
+        # the integral of the coefficient over each step
+        drawn = straight_flights(pareto_waits(rng, alpha[:, 0]), coefficient, len(alpha), steps)
+        drawn *= 2 * d
+        np.sqrt(drawn, out=drawn)
+        drawn *= rng.standard_normal(drawn.shape, dtype=np.float32)
+        return drawn
 
     def msd(self, theta: Array, t: Array) -> Array:
         alpha, d = _columns(theta)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spivae.api import Array, Parameter, Process, hookimpl, pareto_waits, renewal_counts, renewal_mean
+from spivae.api import Array, Parameter, Process, hookimpl, pareto_waits, renewal_mean, renewal_sums
 
 
 class ContinuousTimeRandomWalk(Process):
@@ -42,8 +42,11 @@ class ContinuousTimeRandomWalk(Process):
     def displacements(self, rng: np.random.Generator, theta: Array, steps: int) -> Array:
         self.check(theta)
         alpha, sigma = _columns(theta)
-        jumps = renewal_counts(pareto_waits(rng, alpha[:, 0]), len(alpha), steps)
-        return sigma * np.sqrt(jumps) * rng.standard_normal(jumps.shape)
+
+        def jumps(rows: Array) -> Array:
+            return sigma[rows, 0] * rng.standard_normal(len(rows))
+
+        return renewal_sums(pareto_waits(rng, alpha[:, 0]), jumps, len(alpha), steps)
 
     def msd(self, theta: Array, t: Array) -> Array:
         """sigma^2 times the mean number of jumps."""

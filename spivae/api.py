@@ -83,8 +83,8 @@ from spivae.process import Array, Parameter, Process
 from spivae.renewal import (
     exponential_waits,
     pareto_waits,
-    renewal_counts,
     renewal_mean,
+    renewal_sums,
     straight_flights,
 )
 
@@ -168,8 +168,8 @@ __all__ = [
     "pareto_waits",
     "positions_of",
     "posterior",
-    "renewal_counts",
     "renewal_mean",
+    "renewal_sums",
     "spread_lags",
     "step_deviations",
     "straight_flights",

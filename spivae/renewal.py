@@ -16,7 +16,8 @@ Array = npt.NDArray[Any]
 # durations (len(rows), count) of the next waits of some rows
 Waits = Callable[[Array, int], Array]
 
-_ROWS, _WAITS = 1024, 32  # drawn at a time, so that memory does not grow with the number of rows
+_ROWS = 512  # drawn at a time, so that memory does not grow with their number
+_FEW, _MANY = 16, 64  # waits drawn at first, and later on
 _NODES = 12  # of a Gauss-Legendre rule in every unit of time
 _LONGEST = 700.0  # log of the longest wait: beyond all steps, and still a number
 
@@ -41,14 +42,18 @@ def exponential_waits(rng: np.random.Generator, rate: Array) -> Waits:
     return waits
 
 
-def renewal_counts(waits: Waits, n: int, steps: int) -> Array:
-    """How many waits end in each step (n, steps), the first wait beginning at time 0."""
-    out = np.empty((n, steps))
+def renewal_sums(waits: Waits, sizes: Callable[[Array], Array], n: int, steps: int) -> Array:
+    """Displacements (n, steps) of paths that rest for the length of every wait, and jump when it ends.
+
+    The first wait begins at time 0. `sizes(rows)` gives the lengths (m,) of m jumps: of which rows.
+    """
+    out = np.zeros((n, steps))
     for rows in _blocks(n):
         row, _, begin, duration = _spells(waits, rows, steps)
         end = begin + duration
-        inside = end < steps
-        out[rows] = _scattered(row[inside], end[inside].astype(int), None, (len(rows), steps))
+        jumps = end < steps
+        row = rows[row[jumps]]
+        np.add.at(out.reshape(-1), row * steps + end[jumps].astype(int), sizes(row))
     return out
 
 
@@ -63,20 +68,18 @@ def straight_flights(waits: Waits, rate: Callable[[Array, Array, Array], Array],
         row, number, begin, duration = _spells(waits, rows, steps)
         slope = rate(rows[row], number, duration)
         end, whole = begin + duration, np.ceil(begin)
-        # up to the first whole time, or its end before that
-        out[rows] = _scattered(
-            row, begin.astype(int), (np.minimum(end, whole) - begin) * slope, (len(rows), steps)
-        )
-        crossing = (end > whole) & (whole < steps)
-        out[rows] += _filled(row[crossing], whole[crossing].astype(int), slope[crossing], (len(rows), steps))
-        # the step in which it ends was filled to its end
-        crossing &= end < steps
-        last = np.ceil(end[crossing])
-        out[rows] -= _scattered(
-            row[crossing],
-            last.astype(int) - 1,
-            (last - end[crossing]) * slope[crossing],
-            (len(rows), steps),
+        # each step first as if the flight that goes on at its begin lasted to its end
+        upto = np.minimum(np.ceil(end), steps)
+        out[rows] = np.repeat(slope, (upto - np.minimum(whole, upto)).astype(int)).reshape(-1, steps)
+        drawn, start = out[rows[0] : rows[-1] + 1].reshape(-1), row * steps
+        # then less what comes after that flight's end, and with all that begins later
+        late = (end > whole) & (end < steps)
+        np.subtract.at(drawn, (start + upto.astype(int) - 1)[late], ((upto - end) * slope)[late])
+        part = begin < whole
+        np.add.at(
+            drawn,
+            (start + whole.astype(int) - 1)[part],
+            ((np.minimum(end, whole) - begin) * slope)[part],
         )
     return out
 
@@ -151,31 +154,21 @@ def _blocks(n: int) -> Iterator[Array]:
 
 
 def _spells(waits: Waits, rows: Array, steps: int) -> tuple[Array, Array, Array, Array]:
-    """All waits of a block of rows that begin within the steps.
+    """All waits of a block of rows that begin within the steps, row by row.
 
     Arrays (m,): the row's place in the block, the wait's number in its row, its begin and its duration.
     """
-    place, now, number, found = np.arange(len(rows)), np.zeros(len(rows)), 0, []
+    place, now, number, count, found = np.arange(len(rows), dtype=np.int16), np.zeros(len(rows)), 0, _FEW, []
     while len(place):
-        duration = waits(rows[place], _WAITS)
+        duration = waits(rows[place], count)
         end = np.cumsum(duration, axis=1) + now[:, None]
         begin = np.concatenate([now[:, None], end[:, :-1]], axis=1)
-        row, which = np.nonzero(begin < steps)
-        found.append((place[row], number + which, begin[row, which], duration[row, which]))
+        inside = begin < steps
+        numbers = np.broadcast_to(np.arange(number, number + count, dtype=np.int32), inside.shape)
+        row = np.repeat(place, inside.sum(axis=1))
+        found.append((row, numbers[inside], begin[inside], duration[inside]))
         going = end[:, -1] < steps
-        place, now, number = place[going], end[going, -1], number + _WAITS
-    row, order, begins, durations = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return row, order, begins, durations
-
-
-def _scattered(row: Array, step: Array, weights: Array | None, shape: tuple[int, ...]) -> Array:
-    """The sums of weights (m,), or counts, at each row and step."""
-    flat = np.bincount(row * shape[1] + step, weights, minlength=shape[0] * shape[1])
-    return flat.reshape(shape)
-
-
-def _filled(row: Array, step: Array, values: Array, shape: tuple[int, ...]) -> Array:
-    """Each value (m,) at its row and step, and at the steps after it until the next one of its row."""
-    at, out = np.zeros(shape, dtype=np.intp), np.zeros(shape)
-    at[row, step], out[row, step] = step, values
-    return np.take_along_axis(out, np.maximum.accumulate(at, axis=1), axis=1)
+        place, now, number, count = place[going], end[going, -1], number + count, min(2 * count, _MANY)
+    row, numbers, begin, duration = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(row, kind="stable")
+    return row[order].astype(np.intp), numbers[order], begin[order], duration[order]
