@@ -39,6 +39,22 @@ def recipe_grid(recipe: Recipe, process: Process) -> Grid:
     return Grid(values)
 
 
+def shares(recipe: Recipe, grid: Grid) -> tuple[int, int]:
+    """Training and validation trajectories in each cell of the grid; at least one of both."""
+    per_cell = max(2, round(recipe.dataset.trajectories / len(grid.cells)))
+    validation = min(max(1, round(recipe.dataset.validation * per_cell)), per_cell - 1)
+    return per_cell - validation, validation
+
+
+def _check_batch(recipe: Recipe, size: int) -> None:
+    batch = recipe.training.batch
+    if batch > size:
+        raise SpivaeError(
+            f"recipe: training.batch: {batch} is more than the {size} training trajectories of an epoch; "
+            "lower it, or raise dataset.trajectories"
+        )
+
+
 @dataclass
 class TrainingData:
     """The training and validation trajectories of a recipe, epoch by epoch.
@@ -56,12 +72,14 @@ class TrainingData:
 
     @classmethod
     def prepare(cls, recipe: Recipe, process: Process) -> TrainingData:
-        """Make the validation set, and the training set where it is fixed."""
+        """Make the validation set, and the training set where it is fixed.
+
+        Raises SpivaeError where a batch is larger than the training set, or a file does not fit.
+        """
         table, grid = recipe.dataset, recipe_grid(recipe, process)
         cells = len(grid.cells)
-        per_cell = max(2, round(table.trajectories / cells))
-        validation_per_cell = min(max(1, round(table.validation * per_cell)), per_cell - 1)
-        train_per_cell = per_cell - validation_per_cell
+        train_per_cell, validation_per_cell = shares(recipe, grid)
+        per_cell = train_per_cell + validation_per_cell
         if table.file is not None:
             whole = load_npz(
                 table.file,
@@ -74,6 +92,7 @@ class TrainingData:
             train_rows, validation_rows = split(len(whole), table.validation, table.seed)
             if not len(train_rows) or not len(validation_rows):
                 raise SpivaeError(f"{table.file}: too few trajectories to split ({len(whole)})")
+            _check_batch(recipe, len(train_rows))
             return cls(
                 recipe,
                 process,
@@ -83,6 +102,7 @@ class TrainingData:
                 validation_rows // per_cell,  # a file is read cell by cell
                 whole.take(train_rows),
             )
+        _check_batch(recipe, train_per_cell * cells)
         validation = simulate_grid(
             process, grid, validation_per_cell, table.steps, _generator(table.seed, _VALIDATION, 0)
         )
@@ -99,8 +119,8 @@ class TrainingData:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch; the last, smaller one is left out unless it is the only one."""
-        return max(1, self.size // self.recipe.training.batch)
+        """Batches of an epoch; the last, smaller one is left out."""
+        return self.size // self.recipe.training.batch
 
     def _draw(self, epoch: int) -> Dataset:
         table = self.recipe.dataset

@@ -94,7 +94,11 @@ def test_cells_of_a_file_are_told_apart_after_the_split(tmp_path: Path) -> None:
 def test_an_empty_cell_is_null_and_no_divergence(tmp_path: Path) -> None:
     whole = simulate_grid(SBM, recipe_grid(TINY, SBM), 2, 63, np.random.default_rng(5))
     save_npz(tmp_path / "sbm.npz", whole)
-    overrides = {"dataset.file": str(tmp_path / "sbm.npz"), "dataset.trajectories": "12"}
+    overrides = {
+        "dataset.file": str(tmp_path / "sbm.npz"),
+        "dataset.trajectories": "12",
+        "training.batch": "8",
+    }
     run = trained(tmp_path, with_overrides(TINY, overrides))
     last = json.loads(run.metrics_path.read_text().splitlines()[-1])
     assert last["nll_cells"].count(None) >= 4  # two trajectories in six cells

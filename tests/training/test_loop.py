@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 
 from spivae.checkpoint import read, read_header
 from spivae.checkpoint.load import load_checkpoint
-from spivae.dataset import simulate_grid
+from spivae.dataset import save_npz, simulate_grid
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.prediction import predict
 from spivae.training.data import TrainingData, recipe_grid
@@ -182,6 +182,17 @@ def test_every_epoch_covers_the_cells_evenly() -> None:
     assert data.size == 288
     assert data.steps_per_epoch == 1
     assert (data.validation.cells.counts == 12).all()
+
+
+@pytest.mark.parametrize("file", [False, True])
+def test_a_batch_that_is_larger_than_the_data_is_refused(file: bool, tmp_path: Path) -> None:
+    recipe = with_overrides(TINY, {"training.batch": "289"})
+    if file:
+        path = tmp_path / "sbm.npz"
+        save_npz(path, simulate_grid(SBM, recipe_grid(recipe, SBM), 60, 63, np.random.default_rng(0)))
+        recipe = with_overrides(recipe, {"dataset.file": str(path)})
+    with pytest.raises(SpivaeError, match=r"training\.batch: 289 is more than the 288 training trajectories"):
+        TrainingData.prepare(recipe, SBM)
 
 
 def test_a_grid_of_an_unknown_parameter_is_refused() -> None:
