@@ -7,7 +7,10 @@ import importlib
 import click
 
 COMMANDS = {
+    "new": ("plugin_new", "Write the package of a new plugin."),
     "check": ("plugin_check", "Check a plugin against the contract."),
+    "disable": ("plugin_switch", "Switch a plugin off."),
+    "enable": ("plugin_switch", "Switch it on again."),
 }
 
 
