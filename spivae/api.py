@@ -78,6 +78,7 @@ from spivae.limits import (
     step_deviations,
 )
 from spivae.model.latents import NO_LATENTS, SURVIVING_KL, check_latent, surviving
+from spivae.observation import Observed
 from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
 from spivae.renewal import (
@@ -114,6 +115,7 @@ __all__ = [
     "Limits",
     "Line",
     "NoOptions",
+    "Observed",
     "Option",
     "Panel",
     "Parameter",

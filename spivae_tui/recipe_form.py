@@ -45,6 +45,10 @@ DATA = (
     FormField(
         "dataset.file", "from file", "text", "an .npz file to train on; empty: made as it is needed", (), True
     ),
+    FormField("observation.noise", "noise", "float", "standard deviation of a position's localisation error"),
+    FormField(
+        "observation.blur", "blur", "float", "fraction of a frame for which the shutter is open, 0 to 1"
+    ),
 )
 MODEL = (
     FormField("model.z_dim", "latents", "int", "z_dim: neurons of the bottleneck, of which few will survive"),
@@ -251,7 +255,7 @@ class RecipeForm:
     def table(self) -> tuple[dict[str, Any], dict[str, str]]:
         """The recipe's table, and the fields whose text is no value with the reason."""
         table = copy.deepcopy(self.base)
-        for section in ("process", "dataset", "model", "training"):
+        for section in ("process", "dataset", "observation", "model", "training"):
             table.setdefault(section, {})
         table["process"]["grid"] = {name: {} for name in self.parameters}
         table["training"]["phase"] = [{} for _ in range(self.phases)]

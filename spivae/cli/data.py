@@ -51,6 +51,22 @@ if TYPE_CHECKING:
     metavar="L",
     help="Displacements of each trajectory.",
 )
+@click.option(
+    "--noise",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    metavar="S",
+    help="Standard deviation of a localisation error of each position, in units of the displacements.",
+)
+@click.option(
+    "--blur",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="F",
+    help="Fraction of the time between frames for which the shutter is open: positions are means over it.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N")
 @common_options()
 def data(
@@ -60,6 +76,8 @@ def data(
     grids: tuple[str, ...],
     per_cell: int,
     steps: int,
+    noise: float,
+    blur: float,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -68,9 +86,12 @@ def data(
     F.npz gets one array a cell, whose key is the parameters in three digits, joined by commas; its rows are
     the parameters, then the displacements.
 
-    --json: {out, process, grid {parameter: [values]}, cells, per_cell, trajectories, steps, seed}.
+    --json: {out, process, grid {parameter: [values]}, cells, per_cell, trajectories, steps, noise, blur,
+    seed}.
     """
-    found = common.plugins().process(process)
+    from spivae.observation import observed
+
+    found = observed(common.plugins().process(process), noise, blur)
     check_out(out)
     grid = chosen_grid(found, values, grids)
 
@@ -93,6 +114,8 @@ def data(
                 "per_cell": per_cell,
                 "trajectories": len(dataset),
                 "steps": steps,
+                "noise": noise,
+                "blur": blur,
                 "seed": seed,
             }
         )
@@ -100,6 +123,8 @@ def data(
     emit(f"{out}: {len(dataset):,} trajectories of {wording.plural(steps, 'displacement')}")
     lines = [(name, wording.short(axis.tolist())) for name, axis in grid.values.items()]
     lines.append(("cells", f"{cells:,} of {wording.plural(per_cell, 'trajectory', 'trajectories')} each"))
+    if noise or blur:
+        lines.append(("seen", f"noise {noise:g}, blur {blur:g}"))
     for line in pairs(lines, indent=2):
         emit(line)
 

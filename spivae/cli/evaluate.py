@@ -90,7 +90,13 @@ def evaluate(checkpoint: Path, process: str | None, n: int, generated: int, seed
 
 
 def checkpoint_process(header: Checkpoint, plugins: Plugins, name: str | None) -> Process:
-    """The process of this name, or the one a checkpoint was trained on. Raises SpivaeError for neither."""
+    """The process of this name, or the one a checkpoint was trained on, seen as then.
+
+    Raises SpivaeError for neither.
+    """
     if name is None and not header.process:
         raise SpivaeError(f"{header.path}: does not say its process; pass --process")
-    return plugins.process(name or header.process)
+    from spivae.observation import observed_as
+
+    found = plugins.process(name or header.process)
+    return observed_as(found, header.ds_args) if found.name == header.process else found

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from spivae.dataset import Dataset, Grid, load_npz, simulate_grid, split
 from spivae.errors import SpivaeError
+from spivae.observation import KEPT, observed
 from spivae.process import Process
-from spivae.training.recipe import Recipe
+from spivae.training.recipe import ObservationTable, Recipe
 
 Array = npt.NDArray[Any]
 
@@ -76,6 +78,7 @@ class TrainingData:
 
         Raises SpivaeError where a batch is larger than the training set, or a file does not fit.
         """
+        process = observed(process, recipe.observation.noise, recipe.observation.blur)
         table, grid = recipe.dataset, recipe_grid(recipe, process)
         cells = len(grid.cells)
         train_per_cell, validation_per_cell = shares(recipe, grid)
@@ -140,7 +143,7 @@ class TrainingData:
 
     def description(self) -> dict[str, Any]:
         """What the checkpoint's header keeps of the data, with the keys of the original."""
-        table = self.recipe.dataset
+        table, seen = self.recipe.dataset, self.recipe.observation
         return {
             "model": self.process.name,
             "N": self.train_per_cell,
@@ -150,6 +153,7 @@ class TrainingData:
             "valid_pct": table.validation,
             "bs": self.recipe.training.batch,
             "fresh": self.fixed is None,
+            **({KEPT: msgspec.to_builtins(seen)} if seen != ObservationTable() else {}),
         }
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from spivae.errors import SpivaeError
 from spivae.model.arguments import ModelArgs
+from spivae.observation import check_observation
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -64,6 +65,19 @@ class DatasetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"validation: needs a fraction between 0 and 1, not {self.validation}")
 
 
+class ObservationTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How positions are seen (see `spivae.observation`); in a file of trajectories, how they were."""
+
+    noise: float = 0.0
+    blur: float = 0.0
+
+    def __post_init__(self) -> None:
+        try:
+            check_observation(self.noise, self.blur)
+        except SpivaeError as error:
+            raise ValueError(str(error)) from None
+
+
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Epochs of one learning-rate cycle at one beta."""
 
@@ -97,6 +111,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     process: ProcessTable = ProcessTable()
     dataset: DatasetTable = DatasetTable()
+    observation: ObservationTable = ObservationTable()
     model: dict[str, Any] = {}
     training: TrainingTable = TrainingTable()
 

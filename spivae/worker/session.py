@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from spivae.analysis import Analysis, Context, DataOptions, Need, Result, parse_options
 from spivae.checkpoint import read_header, resolve
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.observation import observed_as
 from spivae.worker.answers import Answer
 from spivae.worker.memory import Memory, ask
 from spivae.worker.results import Results
@@ -142,7 +143,7 @@ class Session:
         key = (header, _weights(model), shown, file)
         known = self._prepared.get(key)
         if known is None:
-            known = Prepared(checkpoint, self._plugins.process(checkpoint.process), shown)
+            known = Prepared(checkpoint, self._process(checkpoint), shown)
         step = _Progress(None, None)
         # the rest of the header, such as beta, may be another one at the same weights
         known = replace(known, checkpoint=checkpoint, model=model)
@@ -171,7 +172,7 @@ class Session:
         known = self._prepared.get(key)
         if known is None:
             header = read_header(path, self._plugins.read_checkpoint)
-            known = Prepared(header, self._plugins.process(header.process), data)
+            known = Prepared(header, self._process(header), data)
         prepared = self._filled(known, path, needs, step)
         if prepared is not known:
             self._prepared.put(key, prepared)
@@ -195,6 +196,10 @@ class Session:
         return find_lr(
             asked, process, phase=phase, progress=lambda done, total: step(done, total, "sweeping")
         )
+
+    def _process(self, header: Checkpoint) -> Process:
+        """The process that a model was trained on, as it was seen."""
+        return observed_as(self._plugins.process(header.process), header.ds_args)
 
     def _filled(self, known: Prepared, path: Path, needs: Sequence[Need], step: _Progress) -> Prepared:
         """What is known with all that is needed on top."""
