@@ -122,7 +122,7 @@ def panel_of(result, k, column):
     if found["efficiency"] is not None and estimator != BAYES:
         lines.append(f"eff. {found['efficiency']:.1%}")
     return Panel(
-        title=f"{name}: {estimator}",
+        title=f"{name}: {estimator.removeprefix('Bayes ')}",
         x=Axis(label=f"true {name}", low=low, high=high),
         y=Axis(label="estimate", low=bottom, high=top),
         marks=(

@@ -146,7 +146,7 @@ def heatmap_of(result):
         title="The same as a map",
         x=axes[0],
         y=axes[1],
-        marks=(Heatmap(x_edges=edges[0], y_edges=edges[1], values=arrays["nll"].T, label="NLL"),),
+        marks=(Heatmap(x_edges=edges[0], y_edges=edges[1], values=arrays["nll"].T, label="NLL (nats)"),),
     )
 
 

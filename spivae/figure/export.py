@@ -17,7 +17,7 @@ from spivae.figure.paper import HEADING, LEADING, MM, POINT, SMALL, STYLE
 from spivae.figure.paper_layout import BAR, EDGE, LETTER, OUT, TITLE, Box, Page, Placed, Room, arrange
 from spivae.figure.paper_marks import draw_layers, sample_style
 from spivae.figure.paper_panel import Prepared
-from spivae.figure.paper_surface import draw_surface
+from spivae.figure.paper_surface import draw_surface, viewpoint
 from spivae.figure.paper_ticks import minor, places
 from spivae.figure.scales import Scale
 from spivae.figure.spec import Figure
@@ -48,8 +48,9 @@ def picture(figure: Figure, kind: Kind) -> bytes:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         canvas = Canvas(figsize=(page.width * MM, page.height * MM))
+        azimuth = viewpoint(page.panels)
         for panel, box, room in zip(page.panels, page.axes, page.rooms, strict=True):
-            _draw_panel(canvas, page, panel, box, room)
+            _draw_panel(canvas, page, panel, box, room, azimuth)
         for placed in page.legends:
             _draw_legend(canvas, page, placed)
         _write_caption(canvas, page)
@@ -81,10 +82,10 @@ def _printed(canvas: Canvas, kind: Kind, figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_panel(canvas: Canvas, page: Page, panel: Prepared, box: Box, room: Room) -> None:
+def _draw_panel(canvas: Canvas, page: Page, panel: Prepared, box: Box, room: Room, azimuth: float) -> None:
     place = box.within(page.width, page.height)
     if panel.surface is not None:
-        draw_surface(canvas.add_axes(place, projection="3d"), panel, box.width, box.height)
+        draw_surface(canvas.add_axes(place, projection="3d"), panel, azimuth, box.width, box.height)
     else:
         axes = canvas.add_axes(place)
         _draw_frame(axes, panel, room)

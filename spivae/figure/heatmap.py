@@ -14,6 +14,7 @@ from spivae.figure.spec import Axis, Heatmap
 from spivae.figure.ticks import Ticks, cells_of, choose
 
 Array = npt.NDArray[np.float64]
+_TIE = 1e-9  # of an axis: more than rounding, less than can be seen
 
 
 def half_blocks(look: Look) -> bool:
@@ -56,7 +57,8 @@ def sample(heatmap: Heatmap, x: Scale, y: Scale, columns: int, rows: int) -> Arr
 def _weights(scale: Scale, edges: Array, pixels: int) -> Array:
     """Which bins (columns) each of `pixels` along an axis shows, as 0 or 1."""
     places = np.nan_to_num(scale.fraction(edges), nan=-1e9, posinf=1e9, neginf=-1e9)
-    lower, upper = np.minimum(places[:-1], places[1:]), np.maximum(places[:-1], places[1:])
+    # a bin between two pixels goes to one of them, whatever the last digits of its edges are
+    lower, upper = np.minimum(places[:-1], places[1:]) + _TIE, np.maximum(places[:-1], places[1:]) + _TIE
     borders = np.arange(pixels + 1) / pixels
     middle = (borders[:-1] + borders[1:])[:, None] / 2
     below = (lower <= middle) & (middle < upper)

@@ -20,12 +20,13 @@ _SCRIPT = (
     rf"[_^]\([^()]*\)|[_^][-+]?(?:[A-Za-z]+|[{_GREEK}]|\d+)|[{''.join(_RAISED)}]+|[{''.join(_LOWERED)}]+"
 )
 _SCRIPTS = re.compile(_SCRIPT)
+_END = r"(?!\w|\.\w)"  # of a number; a sentence may end with it
 _ATOM = re.compile(
     # a number with an exponent, or so small that it gets one
-    rf"(?P<mantissa>\d+(?:\.\d+)?)e(?P<exponent>[-+]?\d+)(?![\w.])|0\.000(?P<small>\d*[1-9]\d*)(?![\w.])"
+    rf"(?P<mantissa>\d+(?:\.\d+)?)e(?P<exponent>[-+]?\d+){_END}|0\.000(?P<small>\d*[1-9]\d*){_END}"
     # a number, word or letter with its accent, index digits and scripts
     rf"|(?P<base>\d+(?:\.\d+)?|[A-Za-z]+(?:'[A-Za-z]+)*|[{_GREEK}])(?P<accent>[{''.join(_ACCENTS)}])?"
-    rf"(?P<digits>(?<=[A-Za-z{_GREEK}])\d+(?![\w.]))?(?P<scripts>(?:{_SCRIPT})*)"
+    rf"(?P<digits>(?<=[A-Za-z{_GREEK}])\d+{_END})?(?P<scripts>(?:{_SCRIPT})*)"
     # a hyphen that means minus
     rf"|(?P<minus>(?:(?<=[\s(=])|^)-(?=[\w( ]))"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,23 @@ _LOW_CORNER, _HIGH_CORNER = -125.0, 55.0  # azimuths, from above the corner of l
 _ASPECT, _ZOOM = (1.0, 1.0, 0.8), 1.0
 _GRID = "#D5D5D5"
 
+Array = npt.NDArray[Any]
 
-def draw_surface(axes: Any, panel: Prepared, width: float, height: float) -> None:
-    """The first heatmap of a panel over its two axes, as high as its values, all on scales from 0 to 1.
 
-    It is looked at from the corner towards which it slopes down, so that it is not seen edge-on.
+def viewpoint(panels: Sequence[Prepared]) -> float:
+    """The azimuth that all surfaces of a figure are looked at from, so that they can be compared.
+
+    It is the corner towards which the steepest of them slopes down, so that it is not seen edge-on.
     """
+    steepest = max((_slope(panel) for panel in panels if panel.surface is not None), key=abs, default=0.0)
+    return _LOW_CORNER if steepest >= 0 else _HIGH_CORNER
+
+
+def draw_surface(axes: Any, panel: Prepared, azimuth: float, width: float, height: float) -> None:
+    """The first heatmap of a panel over its two axes, as high as its values, all on scales from 0 to 1."""
     heatmap = panel.surface
     assert heatmap is not None
-    across, along, values = cells(heatmap, panel.x, panel.y)
-    x, y = np.meshgrid((across[1:] + across[:-1]) / 2, (along[1:] + along[:-1]) / 2)
+    x, y, values = _places(panel)
     axes.plot_surface(
         x, y, values, cmap="viridis", vmin=0, vmax=1, rcount=200, ccount=200, linewidth=0, antialiased=True
     )
@@ -45,13 +53,23 @@ def draw_surface(axes: Any, panel: Prepared, width: float, height: float) -> Non
         axis.set_pane_color((1, 1, 1, 0))
         axis._axinfo["grid"].update(color=_GRID, linewidth=THIN / 2)
     axes.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1))
-    axes.view_init(elev=_ELEVATION, azim=_LOW_CORNER if _rises(x + y, values) else _HIGH_CORNER)
+    axes.view_init(elev=_ELEVATION, azim=azimuth)
     axes.set_box_aspect(_ASPECT, zoom=_ZOOM)
 
 
-def _rises(along: npt.NDArray[Any], values: npt.NDArray[Any]) -> bool:
-    """Whether values grow along a direction, by the sign of their covariance."""
+def _places(panel: Prepared) -> tuple[Array, Array, Array]:
+    """Where the middles of the cells of a panel's surface are, and its values, each (ny, nx) from 0 to 1."""
+    assert panel.surface is not None
+    across, along, values = cells(panel.surface, panel.x, panel.y)
+    x, y = np.meshgrid((across[1:] + across[:-1]) / 2, (along[1:] + along[:-1]) / 2)
+    return x, y, values
+
+
+def _slope(panel: Prepared) -> float:
+    """How much a surface rises towards the corner of high parameters, by their covariance."""
+    x, y, values = _places(panel)
     known = np.isfinite(values)
     if not known.any():
-        return True
-    return bool(np.sum((along[known] - along[known].mean()) * (values[known] - values[known].mean())) >= 0)
+        return 0.0
+    along, values = (x + y)[known], values[known]
+    return float(np.mean((along - along.mean()) * (values - values.mean())))

@@ -38,6 +38,17 @@ def test_bins_of_different_width_keep_their_places() -> None:
     assert sample(wide, UNIT, UNIT, 4, 1).tolist() == [[1, 1, 1, 2]]
 
 
+def test_the_last_digits_of_edges_do_not_move_a_bin_to_another_pixel() -> None:
+    values, edges = np.arange(21.0)[:, None], np.linspace(0, 1, 22)
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(10):
+        jitter = np.concatenate([[0], rng.normal(scale=1e-15, size=20), [0]])
+        bins = Heatmap(x_edges=np.array([0.0, 1.0]), y_edges=edges + jitter, values=values)
+        drawn.append(sample(bins, UNIT, UNIT, 1, 6))
+    assert all(np.array_equal(one, drawn[0]) for one in drawn)
+
+
 def test_what_lies_outside_the_axis_is_empty() -> None:
     assert np.isnan(sample(heatmap([[1]]), Scale("linear", 2.0, 3.0), UNIT, 3, 1)).all()
 

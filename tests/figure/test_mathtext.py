@@ -24,6 +24,8 @@ from spivae.figure.paper_text import lines_of, width_of
         ("α̂ and x̄", r"$\hat{α}$ and $\bar{x}$"),
         ("⟨Δx²⟩/2", "⟨$Δ$$x^{2}$⟩/2"),
         ("-2.5", "−2.5"),
+        ("it diverged at 7.5e-03.", r"it diverged at $7.5\times10^{-3}$."),
+        ("version 1e-3.5", "version 1e-3.5"),
         ("log(a - b)", "log($a$ − $b$)"),
     ],
 )
