@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 
 import pluggy
 
-from spivae import hookspecs, plugin_settings
+from spivae import deadline, hookspecs, plugin_settings, plugin_sources
 from spivae.analysis import Analysis, declared_options
 from spivae.checkpoint.structs import Checkpoint
 from spivae.deadline import Blocked, within
@@ -99,10 +99,7 @@ class Plugins:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # somebody else's code, as said above
-            import traceback
-
-            info.status, info.error = "error", _told(error)
-            info.traceback = "".join(traceback.format_exception(error))
+            info.status, info.error, info.traceback = "error", _told(error), _traceback(error)
             if self.manager.has_plugin(name):
                 self.manager.unregister(name=name)
 
@@ -227,6 +224,17 @@ def patience() -> float:
 def _told(error: BaseException) -> str:
     """An error in words; our own need no type in front."""
     return str(error) if isinstance(error, SpivaeError | Blocked) else f"{type(error).__name__}: {error}"
+
+
+def _traceback(error: BaseException) -> str:
+    """Where it was raised, from the plugin's own code on."""
+    import traceback
+
+    ours = (__file__, deadline.__file__, plugin_sources.__file__, "<frozen importlib._bootstrap")
+    at = error.__traceback__
+    while at is not None and at.tb_frame.f_code.co_filename.startswith(ours):
+        at = at.tb_next
+    return "".join(traceback.format_exception(type(error), error, at))
 
 
 def _registrar(

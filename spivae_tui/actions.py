@@ -95,6 +95,7 @@ SCOPES = {
     "train": "New training",
     "rate": "Learning-rate finder",
     "run": "Live run",
+    "plugins": "Plugins",
     "list": "Lists",
     "app": "Everywhere",
 }
@@ -108,6 +109,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("browse", "reverse", "r", "Reverse", "Turn the order round."),
     Action("browse", "train", "t,n", "Train", "Start a new training from a recipe."),
     Action("browse", "copy_path", "y", "Copy path", "Copy the path of the selected entry to the clipboard."),
+    Action("browse", "plugins", "p", "Plugins", "List plugins, and what is wrong with them.", footer=False),
     Action("browse", "rescan", "f5,ctrl+r", "Rescan", "Look through the folders again.", footer=False),
     Action("browse", "quit", "q", "Quit", "Leave spivae; trainings go on."),
     # Checkpoint
@@ -205,6 +207,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "back", "escape", "Back", "Leave; the training goes on.", "esc", when="otherwise"),
     Action("run", "confirm_stop", "s,enter", "Stop and save", "Yes, stop it.", "s", when="asked"),
     Action("run", "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
+    # Plugins
+    Action("plugins", "read_on", "right_square_bracket", "Read on", "Page on in what is told of it.", "]"),
+    Action("plugins", "read_back", "left_square_bracket", "Read back", "Page back.", "[", footer=False),
+    Action("plugins", "switch", "space", "Off/on", "Switch it off, or on again, from the next start on."),
+    Action("plugins", "copy_traceback", "y", "Copy traceback", "Copy the traceback of a broken one."),
+    Action("plugins", "back", "escape", "Back", "Back to the list."),
     # While a filter is typed; the arrows move the list
     Action("filter", "submit", "enter", "To the list", "Keep the filter and go to the list.", palette=False),
     Action("filter", "move(-1)", "up", "Up", "One row up.", footer=False, palette=False),

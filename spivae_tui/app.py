@@ -199,6 +199,12 @@ class SpivaeApp(App[int]):
 
         self.push_screen(TrainScreen(self.recipe_paths()))
 
+    def open_plugins(self) -> None:
+        """Show the plugins."""
+        from spivae_tui.screens.plugins import PluginsScreen
+
+        self.push_screen(PluginsScreen())
+
     def open_run(self, path: str) -> None:
         """Follow a run."""
         from spivae_tui.screens.live import LiveRunScreen

@@ -50,6 +50,14 @@ def _plugins() -> Plugins:
     return default_plugins()
 
 
+def _switch_plugin(name: str) -> bool:
+    from spivae import plugin_settings
+
+    off = name not in plugin_settings.disabled()
+    plugin_settings.switch(name, on=not off)
+    return not off
+
+
 def _worker() -> WorkerLike:
     from spivae.worker.client import Worker
     from spivae.worker.remembering import RememberingWorker
@@ -97,6 +105,7 @@ class Services:
     scan: Callable[[Sequence[Path]], Iterator[Entry]] = _scan
     read_header: Callable[[str], Checkpoint] = _read_header
     plugins: Callable[[], Plugins] = _plugins
+    switch_plugin: Callable[[str], bool] = _switch_plugin
     worker: Callable[[], WorkerLike] = _worker
     clear_results: Callable[[], Usage] = _clear_results
     open_run: Callable[[str], Run] = _open_run

@@ -308,5 +308,8 @@ class BrowseScreen(SpivaeScreen):
     def action_train(self) -> None:
         self.spivae.open_train()
 
+    def action_plugins(self) -> None:
+        self.spivae.open_plugins()
+
     def action_quit(self) -> None:
         self.app.exit()

@@ -11,6 +11,7 @@ from spivae_tui.screens.browse import BrowseScreen
 from spivae_tui.screens.checkpoint import CheckpointScreen
 from spivae_tui.screens.find_rate import FindRateScreen
 from spivae_tui.screens.live import LiveRunScreen
+from spivae_tui.screens.plugins import PluginsScreen
 from spivae_tui.screens.train import TrainScreen
 from spivae_tui.widgets.filter_bar import FilterInput
 from spivae_tui.widgets.row_list import RowList
@@ -21,6 +22,7 @@ OWNERS = {
     "train": TrainScreen,
     "rate": FindRateScreen,
     "run": LiveRunScreen,
+    "plugins": PluginsScreen,
     "list": RowList,
     "filter": FilterInput,
     "app": SpivaeApp,
