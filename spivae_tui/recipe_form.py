@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from spivae.errors import SpivaeError
-from spivae.model.arguments import ModelArgs, expected_shapes
+from spivae.model.architectures import WAVENET_VAE, Architecture, architecture
+from spivae.model.base import Arguments
 from spivae.training import recipe as recipes
 from spivae.training.recipe import Recipe
 
@@ -50,33 +51,6 @@ DATA = (
         "observation.blur", "blur", "float", "fraction of a frame for which the shutter is open, 0 to 1"
     ),
 )
-MODEL = (
-    FormField("model.z_dim", "latents", "int", "z_dim: neurons of the bottleneck, of which few will survive"),
-    FormField("model.nf", "conv. filters", "ints", "nf: one number a convolution, as 16, 16, 16, 16"),
-    FormField("model.res_channels", "residual width", "int", "res_channels: width of the WaveNet"),
-    FormField(
-        "model.layer_size", "layers", "int", "layer_size: dilations 1, 2, 4, ...; sets how far it sees back"
-    ),
-    FormField(
-        "model.skip_channels", "skip width", "int", "skip_channels: width of the WaveNet's sum of skips"
-    ),
-    FormField("model.encoder", "dense encoder", "ints", "encoder: sizes of its dense layers, as 200, 100"),
-    FormField("model.decoder", "dense decoder", "ints", "decoder: sizes of its dense layers, as 100, 200"),
-    FormField(
-        "model.c_channels", "conditioning", "int", "c_channels: equal to nc_out, or 0 for no VAE at all"
-    ),
-    FormField("model.nc_out", "nc_out", "int", "nc_out: channels of the decoder's output"),
-    FormField("model.avg_size", "pooled size", "int", "avg_size: length after pooling"),
-    FormField("model.res_kernel_size", "kernel", "int", "res_kernel_size: of the dilated convolutions"),
-    FormField("model.stack_size", "stacks", "int", "stack_size: times that the same blocks are repeated"),
-    FormField("model.num_mixtures", "mixtures", "int", "num_mixtures: Gaussians in each prediction"),
-    FormField(
-        "model.use_pad", "padding", "bool", "use_pad: zeros on the left, so that all steps are predicted"
-    ),
-    FormField(
-        "model.g_channels", "global width", "int", "g_channels: channels of a global condition; 0 for none"
-    ),
-)
 TRAINING = (
     FormField("training.batch", "batch", "int", "trajectories of a step"),
     FormField("training.clip", "clip", "float", "largest norm of the gradient; 0 for no clipping"),
@@ -89,6 +63,9 @@ TRAINING = (
     ),
 )
 PROCESS = FormField("process.name", "process", "choice", "whose trajectories the model learns")
+ARCHITECTURE = FormField(
+    "model.architecture", "architecture", "choice", "the kind of model, with arguments of its own"
+)
 AXIS = ("low", "high", "n", "scale")
 PHASE = ("epochs", "beta", "lr_max")
 _AXIS_KINDS: dict[str, Kind] = {"low": "float", "high": "float", "n": "int", "scale": "choice"}
@@ -150,6 +127,18 @@ def written(value: Any) -> str:
     return str(value)
 
 
+def model_fields(architecture: Architecture) -> list[FormField]:
+    """The arguments that a form of this architecture shows."""
+    defaults = architecture.arguments()
+    kinds: dict[type, Kind] = {bool: "bool", int: "int", float: "float", tuple: "ints"}
+    return [
+        FormField(
+            f"model.{control.name}", control.label, kinds[type(getattr(defaults, control.name))], control.help
+        )
+        for control in architecture.controls
+    ]
+
+
 @dataclass(frozen=True)
 class Checked:
     """What a form says right now: a recipe, or what is wrong with which field."""
@@ -170,6 +159,7 @@ class RecipeForm:
     texts: dict[str, str] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
     phases: int = 0
+    architecture: Architecture = WAVENET_VAE
 
     @classmethod
     def from_recipe(cls, recipe: Recipe, process: Process | None) -> RecipeForm:
@@ -179,13 +169,30 @@ class RecipeForm:
         for spec in (*DATA, *TRAINING):
             section, _, key = spec.path.partition(".")
             form.texts[spec.path] = written(table[section].get(key))
-        arguments = recipe.model_args
-        for spec in MODEL:
-            form.texts[spec.path] = written(getattr(arguments, spec.path.partition(".")[2]))
+        form._set_model(recipe.architecture, recipe.model_args)
         form.texts[PROCESS.path] = recipe.process.name
         form._set_axes(process, table["process"].get("grid", {}))
         form._set_phases(table["training"]["phase"])
         return form
+
+    def _set_model(self, architecture: Architecture, arguments: Arguments) -> None:
+        for path in [path for path in self.texts if path.startswith("model.")]:
+            del self.texts[path]
+        self.architecture = architecture
+        self.texts[ARCHITECTURE.path] = architecture.name
+        for spec in self.model_fields:
+            self.texts[spec.path] = written(getattr(arguments, spec.path.partition(".")[2]))
+
+    @property
+    def model_fields(self) -> list[FormField]:
+        """The fields of the chosen architecture."""
+        return model_fields(self.architecture)
+
+    def choose_architecture(self, name: str) -> None:
+        """Another architecture: its own arguments take the place of the old ones."""
+        chosen = architecture(name)
+        self.base["model"] = {"architecture": name}
+        self._set_model(chosen, chosen.arguments())
 
     def _set_axes(self, process: Process | None, grid: Mapping[str, Mapping[str, Any]]) -> None:
         for path in [path for path in self.texts if path.startswith("process.grid.")]:
@@ -243,7 +250,7 @@ class RecipeForm:
 
     def fields(self) -> Iterator[tuple[str, Kind, bool]]:
         """Path, kind and whether it may be empty, of every field."""
-        for spec in (PROCESS, *DATA, *MODEL, *TRAINING):
+        for spec in (PROCESS, ARCHITECTURE, *DATA, *self.model_fields, *TRAINING):
             yield spec.path, spec.kind, spec.optional
         for name in self.parameters:
             for key, kind in _AXIS_KINDS.items():
@@ -296,17 +303,15 @@ class RecipeForm:
     def _lean(self, table: dict[str, Any]) -> dict[str, Any]:
         """Without nothings, and without arguments of the model that nobody gave and that are as always."""
         given = self.base.get("model", {})
+        defaults = {"architecture": WAVENET_VAE.name, **self.architecture.arguments().as_dict()}
         table["dataset"] = {key: value for key, value in table["dataset"].items() if value is not None}
         table["model"] = {
             key: value
             for key, value in table["model"].items()
-            if key in given or (tuple(value) if isinstance(value, list) else value) != getattr(_DEFAULTS, key)
+            if key in given or (tuple(value) if isinstance(value, list) else value) != defaults[key]
         }
         table["model"].pop("o_dim", None)  # it follows dataset.steps
         return table
-
-
-_DEFAULTS = ModelArgs()
 
 
 def _put(table: Any, path: list[str], value: Any) -> None:
@@ -365,7 +370,7 @@ def summarize(recipe: Recipe) -> Summary:
         epochs=recipe.epochs,
         steps=recipe.epochs * max(1, train // recipe.training.batch),
         batch=min(recipe.training.batch, train),
-        parameters=sum(math.prod(shape) for shape in expected_shapes(arguments).values()),
+        parameters=sum(math.prod(shape) for shape in recipe.architecture.shapes(arguments).values()),
         receptive_field=arguments.receptive_field,
         predicted=arguments.predicted,
         cells=cells,

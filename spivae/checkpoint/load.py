@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from spivae.checkpoint.naming import resolve
 from spivae.checkpoint.reading import Foreign, read
-from spivae.checkpoint.structs import WAVENET_VAE, Checkpoint
+from spivae.checkpoint.structs import Checkpoint
 from spivae.errors import SpivaeError
+from spivae.model.architectures import architecture
 
 if TYPE_CHECKING:
     from spivae.model.vae import WaveNetVAE
@@ -21,16 +22,10 @@ def load_model(checkpoint: Checkpoint, device: str = "cpu") -> WaveNetVAE:
     """
     import torch
 
-    from spivae.model.arguments import ModelArgs
-    from spivae.model.vae import build
-
-    if checkpoint.architecture != WAVENET_VAE:
-        raise SpivaeError(
-            f"{checkpoint.path}: its architecture {checkpoint.architecture!r} needs a plugin that is not here"
-        )
+    arguments = checkpoint.arguments
     if checkpoint.weights is None:
         raise SpivaeError(f"{checkpoint.path}: only its header was read; read it with its weights")
-    model = build(ModelArgs.from_mapping(checkpoint.model_args))
+    model = architecture(checkpoint.architecture).build(arguments)
     # copied, because weights may be read-only views of the file
     state = {name: torch.from_numpy(array.copy()) for name, array in checkpoint.weights.items()}
     try:

@@ -16,9 +16,10 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from spivae.checkpoint.arrays import decode
-from spivae.checkpoint.structs import ITEMSIZE, WAVENET_VAE, Checkpoint, NotThisFormat, TensorInfo
+from spivae.checkpoint.structs import ITEMSIZE, Checkpoint, NotThisFormat, TensorInfo
 from spivae.checkpoint.validate import check_tensors, check_weights
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.model.architectures import WAVENET_VAE
 
 if TYPE_CHECKING:
     from spivae.checkpoint.structs import Weights
@@ -43,7 +44,7 @@ class _Document(msgspec.Struct, kw_only=True):
 
     format_version: int
     process: str = ""
-    architecture: str = WAVENET_VAE
+    architecture: str = WAVENET_VAE.name
     model_args: dict[str, Any] = {}
     ds_args: dict[str, Any] = {}
     recipe: dict[str, Any] = {}

@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING, Any
 from spivae.checkpoint import restricted_pickle
 from spivae.checkpoint.arrays import Order, decode
 from spivae.checkpoint.pickle_values import Storage, Tensor, plain
-from spivae.checkpoint.structs import ITEMSIZE, WAVENET_VAE, Checkpoint, NotThisFormat, TensorInfo
+from spivae.checkpoint.structs import ITEMSIZE, Checkpoint, NotThisFormat, TensorInfo
 from spivae.checkpoint.validate import check_tensors, check_weights
 from spivae.errors import SpivaeError
+from spivae.model.architectures import WAVENET_VAE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +72,7 @@ def _load(archive: zipfile.ZipFile, size: int, weights: bool) -> Checkpoint:
     for name, tensor in state.items():
         _check_storage(name, tensor.storage, entries.get(f"{prefix}data/{tensor.storage.key}"))
         infos.append(TensorInfo(name, tensor.shape, tensor.storage.dtype))
-    infos, repeats = check_tensors(WAVENET_VAE, model_args, infos)
+    infos, repeats = check_tensors(WAVENET_VAE.name, model_args, infos)
     process = ds_args.get("model", "")
     checkpoint = Checkpoint(
         format="original",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from spivae.errors import SpivaeError
+from spivae.model.architectures import WAVENET_VAE, architecture, known
+from spivae.model.base import Arguments
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Weights = dict[str, npt.NDArray[np.generic]]
-
-WAVENET_VAE = "wavenet-vae"
 
 # bytes of one element, for every dtype that a checkpoint may hold
 ITEMSIZE = {
@@ -59,7 +59,7 @@ class Checkpoint(msgspec.Struct, kw_only=True, eq=False):
     path: str = ""
     format: str = "spivae"
     process: str = ""
-    architecture: str = WAVENET_VAE
+    architecture: str = WAVENET_VAE.name
     model_args: dict[str, Any] = {}
     ds_args: dict[str, Any] = {}
     recipe: dict[str, Any] = {}
@@ -83,12 +83,16 @@ class Checkpoint(msgspec.Struct, kw_only=True, eq=False):
 
     @property
     def receptive_field(self) -> int:
-        """Displacements before a step that the WaveNet sees; 0 for other architectures that do not say."""
-        if self.architecture != WAVENET_VAE:
-            return int(self.model_args.get("receptive_field", 0))
-        from spivae.model.arguments import ModelArgs
+        """Displacements before a step that the WaveNet sees; 0 where the architecture is not known."""
+        return self.arguments.receptive_field if self.architecture in known() else 0
 
-        return ModelArgs.from_mapping(self.model_args).receptive_field
+    @property
+    def arguments(self) -> Arguments:
+        """The model's arguments, typed. Raises SpivaeError where the architecture is not known."""
+        try:
+            return architecture(self.architecture).from_table(self.model_args)
+        except SpivaeError as error:
+            raise SpivaeError(f"{self.path}: {error}") from None
 
     @property
     def beta(self) -> float | None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from spivae.checkpoint.structs import WAVENET_VAE, TensorInfo
+from spivae.checkpoint.structs import TensorInfo
 from spivae.errors import SpivaeError
-from spivae.model.arguments import ModelArgs, expected_shapes
+from spivae.model.architectures import architecture, known
+from spivae.model.base import Arguments
 
 if TYPE_CHECKING:
     from spivae.checkpoint.structs import Weights
@@ -19,22 +20,23 @@ _BLOCK = re.compile(r"res_stack\.([0-9]{1,6})\.(.+)")
 
 
 def check_tensors(
-    architecture: str, model_args: dict[str, Any], tensors: Sequence[TensorInfo]
+    name: str, model_args: dict[str, Any], tensors: Sequence[TensorInfo]
 ) -> tuple[list[TensorInfo], dict[str, str]]:
     """The tensors in the model's order, and the repeats among them: {repeated name: its first name}.
 
     The original's file lists the blocks of stack_size > 1 once for each stack; they are the same weights.
     Raises SpivaeError that names the first tensor that is missing, unknown or of another shape than the
-    arguments ask for. Other architectures are not known here: their tensors are returned as they are.
+    arguments ask for. The tensors of an architecture that is not known are returned as they are.
     """
-    if architecture != WAVENET_VAE:
+    if name not in known():
         return list(tensors), {}
+    kind = architecture(name)
     for key, most in _MOST.items():
         value = model_args.get(key)
         if isinstance(value, int) and value > most:
             raise SpivaeError(f"model arguments: {key} {value} is past {most}")
-    arguments = ModelArgs.from_mapping(model_args)
-    expected = expected_shapes(arguments)
+    arguments = kind.from_table(model_args)
+    expected = kind.shapes(arguments)
     found: dict[str, TensorInfo] = {}
     repeats: dict[str, str] = {}
     for tensor in tensors:
@@ -59,7 +61,7 @@ def check_tensors(
     return [found[name] for name in expected], repeats
 
 
-def _first_name(name: str, arguments: ModelArgs) -> str:
+def _first_name(name: str, arguments: Arguments) -> str:
     """The name under which a shared block's weight appears first; any other name as it is."""
     block = _BLOCK.fullmatch(name) if arguments.stack_size > 1 else None
     if block is None:

@@ -73,10 +73,9 @@ def generate(
     --json: {out, checkpoint, process, trajectories, length, seed, parameters | latents {name: value}}.
     """
     from spivae.checkpoint.reading import read_header
-    from spivae.model.arguments import ModelArgs
 
     header = read_header(checkpoint, common.foreign)
-    args = ModelArgs.from_mapping(header.model_args)
+    args = header.arguments
     length = length or args.o_dim
     check_out(out)
     if parameters and latents:

@@ -134,12 +134,9 @@ def _summary(checkpoint: Checkpoint) -> list[tuple[str, str]]:
 
 def predicted_steps(checkpoint: Checkpoint) -> int | None:
     """How many steps of a trajectory the loss averages over, where the architecture says."""
-    from spivae.checkpoint.structs import WAVENET_VAE
-    from spivae.model.arguments import ModelArgs
+    from spivae.model.architectures import known
 
-    if checkpoint.architecture != WAVENET_VAE:
-        return None
-    return ModelArgs.from_mapping(checkpoint.model_args).predicted
+    return checkpoint.arguments.predicted if checkpoint.architecture in known() else None
 
 
 def _latents(kl: list[float], surviving: list[int]) -> list[str]:

@@ -134,9 +134,8 @@ def read_displacements(path: Path, header: Checkpoint) -> Dataset:
 def _layout(path: Path, header: Checkpoint) -> Dataset:
     """A dataset in the seed's layout, cut to the length that the model takes."""
     from spivae.dataset import load_npz
-    from spivae.model.arguments import ModelArgs
     from spivae.worker.trajectories import model_steps
 
     process = common.plugins().process(header.process)
-    steps = model_steps(ModelArgs.from_mapping(header.model_args), header.ds_args)
+    steps = model_steps(header.arguments, header.ds_args)
     return load_npz(path, process.names, steps=steps, process=process.name)

@@ -52,6 +52,10 @@ class Arguments:
         except msgspec.ValidationError as error:
             raise SpivaeError(f"model arguments: {error}") from None
 
+    def as_dict(self) -> dict[str, Any]:
+        """The arguments by name, in their order."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
     @property
     def dilations(self) -> tuple[int, ...]:
         """Dilation of every residual block in the order of computation."""

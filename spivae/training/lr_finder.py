@@ -136,11 +136,10 @@ def find_lr(
     check_sweep(recipe, phase, low, high, steps)
     import torch
 
-    from spivae.model.vae import build
     from spivae.training.loop import make_optimizer, set_rates, train_step
 
     beta, clip = recipe.training.phase[phase].beta, recipe.training.clip
-    model = build(recipe.model_args, torch.Generator().manual_seed(recipe.training.seed))
+    model = recipe.architecture.build(recipe.model_args, torch.Generator().manual_seed(recipe.training.seed))
     optimizer = make_optimizer(model, low)
     rates = np.geomspace(low, high, steps)
     losses: list[float] = []

@@ -12,7 +12,8 @@ from typing import Any, Literal
 import msgspec
 
 from spivae.errors import SpivaeError
-from spivae.model.arguments import ModelArgs
+from spivae.model.architectures import WAVENET_VAE, Architecture, architecture
+from spivae.model.base import Arguments
 from spivae.observation import check_observation
 
 if sys.version_info >= (3, 11):
@@ -116,10 +117,6 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: TrainingTable = TrainingTable()
 
     def __post_init__(self) -> None:
-        if self.architecture != "wavenet-vae":
-            raise SpivaeError(
-                f"recipe: model.architecture: {self.architecture!r} is unknown; use 'wavenet-vae'"
-            )
         if self.model.get("o_dim", self.dataset.steps) != self.dataset.steps:
             raise SpivaeError(
                 f"recipe: model.o_dim: {self.model['o_dim']} differs from dataset.steps "
@@ -128,17 +125,22 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _ = self.model_args
 
     @property
-    def architecture(self) -> str:
-        return str(self.model.get("architecture", "wavenet-vae"))
+    def architecture(self) -> Architecture:
+        """The kind of model. Raises SpivaeError where no architecture has this name."""
+        try:
+            return architecture(str(self.model.get("architecture", WAVENET_VAE.name)))
+        except SpivaeError as error:
+            raise SpivaeError(f"recipe: model.architecture: {error}") from None
 
     @property
-    def model_args(self) -> ModelArgs:
+    def model_args(self) -> Arguments:
         """The network's arguments; `o_dim` follows dataset.steps."""
         arguments = {key: value for key, value in self.model.items() if key != "architecture"}
         try:
-            return msgspec.convert({**arguments, "o_dim": self.dataset.steps}, ModelArgs)
+            return msgspec.convert({**arguments, "o_dim": self.dataset.steps}, self.architecture.arguments)
         except msgspec.ValidationError as error:
-            raise SpivaeError(f"recipe: {_located(error, 'model')}") from None
+            where = _located(error, "model").replace("model.o_dim:", "dataset.steps:")  # it follows that
+            raise SpivaeError(f"recipe: {where}") from None
 
     @property
     def epochs(self) -> int:

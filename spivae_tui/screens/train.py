@@ -109,6 +109,7 @@ class TrainScreen(SpivaeScreen):
         await self._show_form()
 
     async def _show_form(self) -> None:
+        from spivae.model.architectures import known
         from spivae_tui.widgets.recipe_body import RecipeBody
 
         assert self.form is not None
@@ -117,7 +118,9 @@ class TrainScreen(SpivaeScreen):
         choices = [(source.label, str(source.path)) for source in self.sources] + [(DEFAULTS, DEFAULTS)]
         names = dict.fromkeys([*self.processes, self.form.texts["process.name"]])
         titles = [(self._title(name), name) for name in names]
-        await self.mount(RecipeBody(self.form, titles, choices, self._source), before="#write-bar")
+        kinds = [(kind.title, kind.name) for kind in known().values()]
+        body = RecipeBody(self.form, titles, kinds, choices, self._source)
+        await self.mount(body, before="#write-bar")
         self.check()
         self.query_one("#source", Select).focus()
 
@@ -150,6 +153,13 @@ class TrainScreen(SpivaeScreen):
         if self.form is not None and process is not None and event.value != self.form.texts["process.name"]:
             self.form.choose_process(process)
             await self.query_one(GridTable).recompose()
+            self.check()
+
+    @on(Select.Changed, "#architecture")
+    async def _architecture_chosen(self, event: Select.Changed) -> None:
+        if self.form is not None and event.value != self.form.texts["model.architecture"]:
+            self.form.choose_architecture(str(event.value))
+            await self.body.show_model()
             self.check()
 
     # Checking
@@ -195,6 +205,7 @@ class TrainScreen(SpivaeScreen):
         helps = {
             "source": "a recipe to start from; choosing one fills in the whole form",
             "process": "whose trajectories the model learns; each process comes with its own grid",
+            "architecture": "the kind of model; each comes with arguments of its own",
             "add-phase": "a phase more, as the last one; its cycle starts from the weights of the one before",
             "start": "the trainer is a process of its own: it goes on when spivae is left",
         }

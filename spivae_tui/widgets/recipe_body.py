@@ -12,7 +12,7 @@ from textual.widgets import Select, Static
 from spivae.training.recipe import Recipe
 from spivae_tui.plan_figure import plan
 from spivae_tui.plot import PlotView
-from spivae_tui.recipe_form import DATA, MODEL, PROCESS, TRAINING, FormField, RecipeForm
+from spivae_tui.recipe_form import ARCHITECTURE, DATA, PROCESS, TRAINING, FormField, RecipeForm
 from spivae_tui.widgets.form_line import Choice, FormLine, Typed
 from spivae_tui.widgets.recipe_tables import GridTable, PhaseTable
 
@@ -36,11 +36,13 @@ class RecipeBody(Horizontal):
         self,
         form: RecipeForm,
         processes: Sequence[tuple[str, str]],
+        architectures: Sequence[tuple[str, str]],
         sources: Sequence[tuple[str, str]],
         source: str,
     ) -> None:
         super().__init__(id="recipe-body")
-        self.form, self.processes, self.sources, self.source = form, processes, sources, source
+        self.form, self.processes, self.architectures = form, processes, architectures
+        self.sources, self.source = sources, source
 
     def compose(self) -> ComposeResult:
         form = self.form
@@ -76,12 +78,29 @@ class RecipeBody(Horizontal):
                     yield Static("Data", classes="section")
                     yield from self._lines(DATA)
                 with Vertical(classes="section-box", id="recipe-model"):
-                    yield Static("Model", classes="section")
-                    yield from self._lines(MODEL)
+                    with Horizontal(classes="line-cells"):
+                        yield Static("Model", classes="line-label section")
+                        yield Select(
+                            self.architectures,
+                            value=form.texts[ARCHITECTURE.path],
+                            allow_blank=False,
+                            compact=True,
+                            id="architecture",
+                            classes="control",
+                        )
+                    with Vertical(id="model-fields"):
+                        yield from self._lines(form.model_fields)
             yield PlotView(look=getattr(self.app, "look", None), placeholder="", id="plan")
 
     def _lines(self, specs: Iterable[FormField]) -> Iterable[FormLine]:
         return (field_line(spec, self.form.texts[spec.path]) for spec in specs)
+
+    async def show_model(self) -> None:
+        """Show the fields of the architecture that the form has now."""
+        box = self.query_one("#model-fields", Vertical)
+        async with self.batch():
+            await box.remove_children()
+            await box.mount_all(self._lines(self.form.model_fields))
 
     def show_errors(self, errors: dict[str, str]) -> None:
         """Say at each field what is wrong with it."""

@@ -112,7 +112,7 @@ def test_every_seed_starts_as_a_gaussian_of_the_typical_size(size: float) -> Non
         noise = torch.randn(32, 6, generator=torch.Generator().manual_seed(seed + 1))
         with torch.no_grad():
             nll = Loss(32, 6, reduction="none")(model(x, noise=noise), x).nll.mean()  # type: ignore[union-attr]
-        assert float(nll) - math.log(size) == pytest.approx(0.5 * math.log(2 * math.pi * math.e), abs=0.5)
+        assert float(nll) - math.log(size) == pytest.approx(0.5 * math.log(2 * math.pi * math.e), abs=0.05)
 
 
 def test_long_series_end_as_the_training_did() -> None:
