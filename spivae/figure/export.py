@@ -15,6 +15,7 @@ from spivae.figure import heatmap as heat
 from spivae.figure.mathtext import mathtext
 from spivae.figure.paper import HEADING, LEADING, MM, POINT, SMALL, STYLE
 from spivae.figure.paper_layout import BAR, EDGE, LETTER, OUT, TITLE, Box, Page, Placed, Room, arrange
+from spivae.figure.paper_legend import words
 from spivae.figure.paper_marks import draw_layers, sample_style
 from spivae.figure.paper_panel import Prepared
 from spivae.figure.paper_surface import draw_surface, viewpoint
@@ -59,26 +60,26 @@ def picture(figure: Figure, kind: Kind) -> bytes:
 
 def _printed(canvas: Canvas, kind: Kind, figure: Figure) -> bytes:
     """The file's bytes; it says what it shows, but no date, so that the same figure is the same file."""
-    buffer, title, caption = io.BytesIO(), figure.title or None, figure.caption or None
+    buffer = io.BytesIO()
+    words: dict[str, str | None] = {"Title": figure.title} if figure.title else {}
+    if figure.caption:
+        words["Subject" if kind == "pdf" else "Description"] = figure.caption
     printer: Any  # each prints in one go, where savefig would draw everything twice
     if kind == "png":
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-        words = {"Software": "spivae", "Title": title, "Description": caption}
         printer = FigureCanvasAgg(canvas)
-        printer.print_png(buffer, metadata={key: word for key, word in words.items() if word})
+        printer.print_png(buffer, metadata=words | {"Software": "spivae"})
     elif kind == "svg":
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-        words = {"Date": None, "Creator": "spivae", "Title": title, "Description": caption}
         printer = FigureCanvasSVG(canvas)
-        printer.print_svg(buffer, metadata=words)
+        printer.print_svg(buffer, metadata=words | {"Date": None, "Creator": "spivae"})
     else:
         from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
-        words = {"CreationDate": None, "Creator": "spivae", "Title": title, "Subject": caption}
         printer = FigureCanvasPdf(canvas)
-        printer.print_pdf(buffer, metadata=words)
+        printer.print_pdf(buffer, metadata=words | {"CreationDate": None, "Creator": "spivae"})
     return buffer.getvalue()
 
 
@@ -139,8 +140,8 @@ def _draw_legend(canvas: Canvas, page: Page, placed: Placed) -> None:
     entries = placed.legend.entries
     canvas.legend(
         [Line2D([], [], **sample_style(entry)) for entry in entries],
-        [mathtext(entry.label) for entry in entries],
-        title=mathtext(placed.legend.title) or None,
+        [words(entry.label) for entry in entries],
+        title=words(placed.legend.title) or None,
         ncols=placed.columns,
         alignment="left",
         loc="upper left",

@@ -23,6 +23,7 @@ Spot = tuple[float, float]  # the lower left corner of a legend, in fractions of
 DIVERGED = Style(LOOK.warning, "✕")  # of the crosses where a curve left the finite numbers
 _FINE = 120  # cells along each side of the axes in which ink is looked for
 _NEAR = 8  # of these cells, how far a legend may be from its corner
+_WIDEST = 32.0  # mm of a label
 _MOST_SHADES = 12  # of a longer ordered family, so many are named
 
 
@@ -97,14 +98,23 @@ def _thinned(layers: list[Layer]) -> Iterable[Layer]:
     return [layer for index, layer in enumerate(layers) if index in kept or not layer.style.shaded]
 
 
+def words(text: str) -> str:
+    """A label or title of a legend for matplotlib, cut off where it is too long for any page."""
+    for end in range(len(text), 0, -1):
+        shown = mathtext(text if end == len(text) else f"{text[:end].rstrip()}…")
+        if width_of(shown, SMALL) <= _WIDEST:
+            return shown
+    return ""
+
+
 def size_of(legend: Legend, columns: int) -> tuple[float, float]:
     """Width and height of a legend in mm, its entries in so many columns."""
     em = SMALL * 25.4 / 72
-    labels = [mathtext(entry.label) for entry in legend.entries]
+    labels = [words(entry.label) for entry in legend.entries]
     parts = [part.tolist() for part in np.array_split(np.array(labels, dtype=object), columns)]
     widths = [max((width_of(label, SMALL) for label in part), default=0.0) for part in parts]
     width = sum(widths) + em * (columns * (SAMPLE + SAMPLE_GAP) + (columns - 1) * COLUMN_GAP)
-    title = mathtext(legend.title)
+    title = words(legend.title)
     return max(width, width_of(title, SMALL)), LEADING[1] * (len(parts[0]) + bool(title))
 
 

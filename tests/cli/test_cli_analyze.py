@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,3 +178,25 @@ def test_evaluate_for_people_names_the_figures_and_their_units(spivae, tiny_chec
     assert "12 fresh trajectories of Scaled Brownian motion" in out
     assert "nats per step" in out
     assert "z1" in out
+
+
+def test_analyses_are_written_to_files_each_with_its_name(spivae, tiny_checkpoint: Path, tmp_path: Path):
+    wish = ("--export", tmp_path / "a.csv", "--export", tmp_path / "a.json")
+    done = spivae("analyze", tiny_checkpoint, "loss", "history", "--per-cell", 2, *wish)
+    expected = [tmp_path / f"a-{name}.{kind}" for name in ("loss", "history") for kind in ("csv", "json")]
+    assert done.out.splitlines() == [str(path) for path in expected]
+    assert expected[0].read_text().startswith("panel,title,mark")
+    found = spivae(
+        "analyze", tiny_checkpoint, "loss", "--per-cell", 2, "--json", "--export", tmp_path / "b.json"
+    ).json
+    assert found["exported"] == [str(tmp_path / "b.json")]
+    written = json.loads((tmp_path / "b.json").read_text())
+    assert written["arrays"] == found["analyses"][0]["arrays"]
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    spivae, tiny_checkpoint: Path, tmp_path: Path
+):
+    done = spivae("analyze", tiny_checkpoint, "loss", "--export", tmp_path / "a.doc")
+    assert done.code == 2
+    assert "its suffix names no format" in done.err
