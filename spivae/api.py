@@ -32,6 +32,7 @@ from spivae.estimators import (
 )
 from spivae.evaluation.comparison import Comparison, compare
 from spivae.evaluation.knowledge import BAYES, LATENTS, MEDIAN, Knowledge, knowledge
+from spivae.exporter import About, Exporter
 from spivae.figure.against import (
     abscissas,
     axes_of,
@@ -44,6 +45,7 @@ from spivae.figure.against import (
     few_cells,
     nearest,
 )
+from spivae.figure.showing import text_of
 from spivae.figure.spec import (
     Axis,
     Figure,
@@ -77,6 +79,8 @@ from spivae.limits import (
     posterior,
     step_deviations,
 )
+from spivae.model.architectures import SCALED_WAVENET_VAE, WAVENET_VAE, Architecture, Control
+from spivae.model.base import Arguments
 from spivae.model.latents import NO_LATENTS, SURVIVING_KL, check_latent, surviving
 from spivae.observation import Observed
 from spivae.prediction import Predictions
@@ -96,15 +100,22 @@ __all__ = [
     "MEDIAN",
     "NO_CELLS",
     "NO_LATENTS",
+    "SCALED_WAVENET_VAE",
     "SURVIVING_KL",
+    "WAVENET_VAE",
+    "About",
     "Analysis",
+    "Architecture",
+    "Arguments",
     "Array",
     "Axis",
     "CellIndex",
     "Comparison",
     "Context",
+    "Control",
     "Dataset",
     "Expectations",
+    "Exporter",
     "Figure",
     "Grid",
     "HLine",
@@ -179,6 +190,7 @@ __all__ = [
     "ta_msd",
     "ta_msd_fit",
     "tea_msd_exponent",
+    "text_of",
     "training_grid",
     "training_panels",
     "uniform",

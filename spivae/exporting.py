@@ -7,58 +7,54 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spivae.analysis import data_options
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.exporter import About as About
 from spivae.files import check_out, replacing
 
 if TYPE_CHECKING:
-    from spivae.analysis import Analysis, DataOptions, Result
+    from spivae.analysis import Result
+    from spivae.exporter import Exporter
     from spivae.figure.export import Kind
     from spivae.figure.spec import Figure
 
+NONE: Mapping[str, Exporter] = MappingProxyType({})
 HINT = "pip install 'spivae[export]'"
 SCALARS, ABOUT = "scalars.json", "about.json"  # the entries of an .npz file that are no arrays of the result
 
 
-@dataclass(frozen=True)
-class About:
-    """What was asked: the analysis, its options, the data's, and the checkpoint's path."""
-
-    name: str
-    title: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
-    checkpoint: str = ""
-
-    @classmethod
-    def of(cls, analysis: Analysis, options: Any, data: DataOptions, checkpoint: Path | str) -> About:
-        """What an analysis was asked; of the data's options, those that matter to it."""
-        asked = {item.name: getattr(data, item.name) for item in data_options(analysis.needs)}
-        return cls(analysis.name, analysis.title, vars(options), asked, str(checkpoint))
-
-
-def export(path: Path | str, figure: Figure, result: Result, about: About) -> Path:
+def export(
+    path: Path | str,
+    figure: Figure,
+    result: Result,
+    about: About,
+    exporters: Mapping[str, Exporter] = NONE,
+) -> Path:
     """Write an answer to a file in the format of its suffix, and return the file's path.
 
     .png, .svg and .pdf are the figure; .csv its points, one a row; .json {name, title, options, data,
     checkpoint, scalars, arrays}, where NaN and infinity are null; .npz the result's arrays under their names,
-    with `scalars.json` and `about.json` as text. The file takes the place of an old one when it is whole.
-    Raises SpivaeError for what `check` refuses and WorkFailed where the system does (a full disk).
+    with `scalars.json` and `about.json` as text. `exporters` of plugins, by their suffixes, write others. The
+    file takes the place of an old one when it is whole. Raises SpivaeError for what `check` refuses and
+    WorkFailed where the system does (a full disk), or where an exporter breaks.
     """
-    target = check(path)
-    content = _WRITERS[target.suffix.lower()](figure, result, about)
+    target = check(path, exporters)
+    suffix = target.suffix.lower()
+    if suffix in exporters:
+        content = _of_plugin(exporters[suffix], figure, result, about)
+    else:
+        content = _WRITERS[suffix](figure, result, about)
     with replacing(target) as handle:
         handle.write(content)
     return target
 
 
-def check(path: Path | str) -> Path:
+def check(path: Path | str, exporters: Mapping[str, Exporter] = NONE) -> Path:
     """Refuse what cannot be written before any work is done for it.
 
     Raises SpivaeError for an unknown suffix, a missing folder and a picture without matplotlib, WorkFailed
@@ -66,13 +62,25 @@ def check(path: Path | str) -> Path:
     """
     target = Path(path)
     suffix = target.suffix.lower()
-    if suffix not in _WRITERS:
-        known = ", ".join(SUFFIXES)
+    if suffix not in _WRITERS and suffix not in exporters:
+        known = ", ".join([*SUFFIXES, *exporters])
         raise SpivaeError(f"{target}: its suffix names no format; there are {known}")
     if suffix in PICTURES and importlib.util.find_spec("matplotlib") is None:
         raise SpivaeError(f"{target}: pictures need matplotlib: {HINT}")
     check_out(target)
     return target
+
+
+def _of_plugin(exporter: Exporter, figure: Figure, result: Result, about: About) -> bytes:
+    try:
+        content = exporter.content(figure, result, about)
+    except (SpivaeError, MemoryError):
+        raise
+    except Exception as error:
+        raise WorkFailed(f"exporter {exporter.name}: {type(error).__name__}: {error}") from error
+    if not isinstance(content, bytes):
+        raise WorkFailed(f"exporter {exporter.name}: gave {type(content).__name__}, not bytes")
+    return content
 
 
 def of_several(path: Path, name: str) -> Path:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spivae.analysis import Analysis
+    from spivae.exporter import Exporter
+    from spivae.model.architectures import Architecture
     from spivae.process import Process
     from spivae.training.run import Run
 
@@ -38,6 +40,16 @@ def register_processes(register: Callable[[Process], None]) -> None:
 @hookspec
 def register_analyses(register: Callable[[Analysis], None]) -> None:
     """Add analyses: call `register(analysis)` with an instance of each."""
+
+
+@hookspec
+def register_architectures(register: Callable[[Architecture], None]) -> None:
+    """Add kinds of models: call `register(architecture)` with an `Architecture` for each."""
+
+
+@hookspec
+def register_exporters(register: Callable[[Exporter], None]) -> None:
+    """Add file formats for answers of analyses: call `register(exporter)` with an instance of each."""
 
 
 @hookspec

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,12 +25,13 @@ from spivae.analysis import Analysis, declared_options
 from spivae.checkpoint.structs import Checkpoint
 from spivae.deadline import Blocked, within
 from spivae.errors import SpivaeError
+from spivae.exporter import BUILT_IN, Exporter
 from spivae.plugin_sources import GROUP, drop_in_files, import_file, installed, source_of, version_of
 from spivae.process import Parameter, Process
 
 PATIENCE, SECONDS = "SPIVAE_PLUGIN_SECONDS", 10.0  # that a plugin may take to load, or to answer a hook
 
-T = TypeVar("T", Process, Analysis)
+T = TypeVar("T", Process, Analysis, Architecture, Exporter)
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
@@ -70,6 +72,8 @@ class Plugins:
         self._blocked: set[Callable[..., Any]] = set()
         self.processes: dict[str, Process] = {}
         self.analyses: dict[str, Analysis] = {}
+        self.architectures: dict[str, Architecture] = {}
+        self.exporters: dict[str, Exporter] = {}
 
     def process(self, name: str) -> Process:
         """The process of this name. Raises SpivaeError that tells the near ones."""
@@ -139,11 +143,18 @@ class Plugins:
         """Call the registration hooks of this plugin alone."""
         processes: dict[str, Process] = {}
         analyses: dict[str, Analysis] = {}
+        architectures: dict[str, Architecture] = {}
+        exporters: dict[str, Exporter] = {}
         callers = self.manager.get_hookcallers(self.manager.get_plugin(info.name)) or []
         info.hooks = [caller.name for caller in callers]
         for name, register in (
             ("register_processes", _registrar(Process, processes, self.processes, _check_process)),
             ("register_analyses", _registrar(Analysis, analyses, self.analyses, _check_analysis)),
+            (
+                "register_architectures",
+                _registrar(Architecture, architectures, self.architectures, _check_architecture),
+            ),
+            ("register_exporters", _registrar(Exporter, exporters, self.exporters, _check_exporter)),
         ):
             hook = self._hook(info.name, name)
             if hook is not None:
@@ -154,6 +165,12 @@ class Plugins:
             self.analyses = dict(sorted((self.analyses | analyses).items(), key=lambda item: item[1].order))
             info.provides = [f"process {name}" for name in processes]
             info.provides += [f"analysis {name}" for name in analyses]
+            for item in architectures.values():
+                know(item)
+            self.architectures |= architectures
+            info.provides += [f"architecture {name}" for name in architectures]
+            self.exporters |= exporters
+            info.provides += [f"exporter {name}" for name in exporters]
 
         return publish
 
@@ -267,6 +284,20 @@ def _check_process(process: Process) -> None:
 
 def _check_analysis(analysis: Analysis) -> None:
     declared_options(analysis.options)
+
+
+def _check_architecture(architecture: Architecture) -> None:
+    if known().get(architecture.name, architecture) != architecture:
+        raise ValueError(f"the architecture {architecture.name!r} is already registered")
+    if ":" not in architecture.model:
+        raise ValueError(f"architecture {architecture.name!r}: model needs 'package.module:function'")
+
+
+def _check_exporter(exporter: Exporter) -> None:
+    if not re.fullmatch(r"\.[a-z0-9]+", exporter.name):
+        raise ValueError(f"exporter {exporter.name!r}: its name is a suffix in small letters, such as '.txt'")
+    if exporter.name in BUILT_IN:
+        raise ValueError(f"the exporter {exporter.name!r} is built in")
 
 
 def _named(items: Mapping[str, Item], name: str, kind: str) -> Item:

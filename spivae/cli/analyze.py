@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from spivae.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from spivae.analysis import Analysis
+    from spivae.exporter import Exporter
     from spivae.plugins import Plugins
     from spivae.worker.answers import Answer
 
@@ -119,7 +120,7 @@ def _data_options(function: Any) -> Any:
     help="Rows of a page  [default: what all panels need]",
 )
 @click.option("--glyphs", type=click.Choice(["braille", "block", "ascii"]), help="What to draw with.")
-@export_option("Several analyses get -NAME before it. ")
+@export_option("Several analyses get -NAME before it. Plugins add formats, such as .txt. ")
 @click.option("--fresh", is_flag=True, help="Compute, whatever is remembered from before.")
 @common_options()
 @click.pass_context
@@ -159,7 +160,7 @@ def analyze(
         options[chosen[0].name] |= given(declared, flags, f"{chosen[0].name}-") | _own(declared, flags)
     data = parse_options(DataOptions, given(_DATA, flags))
     parsed = {item.name: parse_options(item.options, options[item.name]) for item in chosen}
-    targets = _targets(exports, chosen)
+    targets = _targets(exports, chosen, plugins.exporters)
 
     kept = results.of_user(lambda text: note(f"warning: {text}"))
     session = Session(plugins, results=kept)
@@ -171,7 +172,13 @@ def analyze(
             )
             found.append((item, answer))
     exported = [
-        export(path, answer.figure, answer.result, About.of(item, parsed[item.name], data, checkpoint))
+        export(
+            path,
+            answer.figure,
+            answer.result,
+            About.of(item, parsed[item.name], data, checkpoint),
+            plugins.exporters,
+        )
         for item, answer in found
         for path in targets[item.name]
     ]
@@ -210,11 +217,13 @@ def _own(declared: Sequence[Any], flags: dict[str, Any]) -> dict[str, object]:
     return given([option for option in declared if option.name not in data], flags)
 
 
-def _targets(exports: Sequence[Path], chosen: Sequence[Analysis]) -> dict[str, list[Path]]:
+def _targets(
+    exports: Sequence[Path], chosen: Sequence[Analysis], exporters: Mapping[str, Exporter]
+) -> dict[str, list[Path]]:
     """The files that each analysis is written to. Raises SpivaeError for one that cannot be."""
     from spivae.exporting import check, of_several
 
     paths = list(dict.fromkeys(exports))
     if len(chosen) == 1:
-        return {chosen[0].name: [check(path) for path in paths]}
-    return {item.name: [check(of_several(path, item.name)) for path in paths] for item in chosen}
+        return {chosen[0].name: [check(path, exporters) for path in paths]}
+    return {item.name: [check(of_several(path, item.name), exporters) for path in paths] for item in chosen}

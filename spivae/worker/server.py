@@ -136,12 +136,13 @@ class Server:
         from spivae.worker.memory import ask
 
         wish = _converted(request, Export)
-        check(wish.path)  # before anything is computed for it
+        exporters = session.plugins.exporters
+        check(wish.path, exporters)  # before anything is computed for it
         question = ask(session.plugins, wish.checkpoint, wish.analysis, wish.options, wish.data)
         answer = self._ask(session, request, wish)
         self._answer(request.job, Progress(0, 1, "writing"))
         about = About.of(question.analysis, question.options, question.data, wish.checkpoint)
-        return {"path": str(export(wish.path, answer.figure, answer.result, about))}
+        return {"path": str(export(wish.path, answer.figure, answer.result, about, exporters))}
 
     def _ask(self, session: Session, request: Submit, wish: Analyze) -> Answer:
         return session.analyze(

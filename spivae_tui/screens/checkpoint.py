@@ -247,7 +247,7 @@ class CheckpointScreen(SpivaeScreen):
             path = Path(self.path)
             run = f"{path.parent.parent.name}-" if path.parent.name == "checkpoints" else ""
             name = f"{run}{path.stem}-{pane.analysis.name}{self._exported.suffix}"
-            self.export_bar.open(str(self._exported.with_name(name)))
+            self.export_bar.open(str(self._exported.with_name(name)), self.spivae.plugins.exporters)
             self.refresh_bindings()
 
     def action_close_export(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -10,6 +12,9 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from spivae.errors import SpivaeError
+
+if TYPE_CHECKING:
+    from spivae.exporter import Exporter
 
 
 class ExportBar(Vertical):
@@ -26,6 +31,7 @@ class ExportBar(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._replacing = ""
+        self._exporters: Mapping[str, Exporter] = {}
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="export-line"):
@@ -43,15 +49,19 @@ class ExportBar(Vertical):
     def field(self) -> Input:
         return self.query_one(Input)
 
-    def open(self, path: str) -> None:
-        """Show the lines with this path in them, the cursor in front of its suffix."""
+    def open(self, path: str, exporters: Mapping[str, Exporter]) -> None:
+        """Show the lines with this path in them, the cursor in front of its suffix.
+
+        `exporters` of plugins write what is not built in, by suffix.
+        """
         from spivae.exporting import SUFFIXES
 
+        self._exporters = exporters
         self.add_class("-open")
         self.field.value = path
         self.field.cursor_position = len(path) - len(Path(path).suffix)
         self.field.focus()
-        self._say(f"⏎ writes {' '.join(SUFFIXES)} as the suffix says; esc writes nothing")
+        self._say(f"⏎ writes {' '.join([*SUFFIXES, *exporters])} as the suffix says; esc writes nothing")
 
     def close(self) -> None:
         """Hide the lines."""
@@ -70,7 +80,7 @@ class ExportBar(Vertical):
         if not shown:
             return
         try:
-            path = check(Path(shown).expanduser().absolute())
+            path = check(Path(shown).expanduser().absolute(), self._exporters)
         except SpivaeError as error:
             self._say(str(error), bad=True)
             return

@@ -302,6 +302,7 @@ class FakePlugins:
     """Plugins that registered two analyses."""
 
     analyses = {"distribution": Distribution(), "curve": Curve()}  # noqa: RUF012
+    exporters = {}  # noqa: RUF012
 
 
 class FakeWorker:
