@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 @click.option("--low", type=float, default=LOW, show_default=True, metavar="X", help="The first rate.")
 @click.option("--high", type=float, default=HIGH, show_default=True, metavar="X", help="The last rate.")
 @click.option("--steps", type=int, default=STEPS, show_default=True, metavar="N", help="Rates between them.")
-@click.option(
-    "--threads", type=click.IntRange(1), metavar="N", help="Threads  [default: all that it may use]"
-)
+@click.option("--threads", type=int, metavar="N", help="Threads  [default: as many as cores are free]")
 @click.option(
     "--width", type=click.IntRange(20, 1000), metavar="N", help="Cells across  [default: the terminal's]"
 )
@@ -66,18 +64,21 @@ def lr_find(
     --json: {lrs, losses, smooth, valley, steepest, steps, stopped ("finished" | "diverged"), phase, beta,
     exported [path]}.
     """
-    from spivae.cli.train import read_recipe, usable_threads
+    from spivae.cli.train import read_recipe
     from spivae.exporting import About, check, export
     from spivae.figure.lr_sweep import sweep_figure
     from spivae.training.lr_finder import check_sweep, find_lr
+    from spivae.training.threads import check_threads, free_threads, wait_quietly
 
     targets = [check(path) for path in dict.fromkeys(exports)]
+    check_threads(threads)
     chosen = read_recipe(recipe, overrides)
     check_sweep(chosen, phase, low, high, steps)
     process = common.plugins().process(chosen.process.name)
+    wait_quietly()
     import torch
 
-    torch.set_num_threads(threads or usable_threads())
+    torch.set_num_threads(threads or free_threads())
     with progress_bar() as progress:
         sweep = find_lr(
             chosen,

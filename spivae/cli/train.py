@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 )
 @click.option("--detach", is_flag=True, help="Train in the background; survives a closed terminal.")
 @run_dir_option
+@click.option("--dry-run", is_flag=True, help="Train for two seconds and tell what the whole would cost.")
 @click.option(
-    "--threads", type=click.IntRange(1), metavar="N", help="Threads  [default: all that it may use]"
+    "--threads", type=int, metavar="N", help="Threads  [default: a short probe among the free cores]"
 )
 @click.option("--run", "existing", type=click.Path(path_type=Path), hidden=True)
 @common_options()
@@ -45,6 +46,7 @@ def train(
     overrides: tuple[str, ...],
     detach: bool,
     run_dir: Path,
+    dry_run: bool,
     threads: int | None,
     existing: Path | None,
     as_json: bool,
@@ -54,18 +56,28 @@ def train(
     RECIPE is a TOML file, or the name of a shipped model, whose recipe is taken. Ctrl-C saves and ends; a
     second one ends at once. The run's folder holds its checkpoints, metrics and log.
 
-    --json: {id, path}, printed when the run begins.
+    --json: {id, path}, printed when the run begins. With --dry-run: {parameters, receptive_field, code_path
+    ("fast" | "plain"), why_plain, threads, epochs, steps_per_epoch, seconds_per_step, seconds_per_epoch,
+    seconds, memory, memory_free, disk}, memory and disk in bytes.
     """
+    from spivae.training.threads import check_threads
+
+    check_threads(threads)
     if existing is not None:
-        if recipe is not None or overrides or detach:
-            raise SpivaeError("--run: takes no recipe, --set or --detach; the run has its own recipe")
+        if recipe is not None or overrides or detach or dry_run:
+            raise SpivaeError("--run: takes no recipe, --set, --detach or --dry-run; it has its own recipe")
         _train_existing(existing, threads)
         return
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE'", click.get_current_context())
     chosen = read_recipe(recipe, overrides)
     plugins = common.plugins()
-    plugins.process(chosen.process.name)  # an unknown one is an error now, not in the background
+    process = plugins.process(chosen.process.name)  # an unknown one is an error now, not in the background
+    if dry_run:
+        from spivae.cli.dry_run import tell_cost
+
+        tell_cost(chosen, process, threads, as_json)
+        return
     if detach:
         from spivae.training.launch import launch
 
@@ -137,6 +149,9 @@ def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
     with stopping_on_signals() as asked:
         try:
             process = plugins.process(run.recipe.process.name)
+            from spivae.training.threads import wait_quietly
+
+            wait_quietly()
             from spivae.cli.training_progress import reporter
             from spivae.training.loop import Events
             from spivae.training.loop import train as trained
@@ -161,7 +176,7 @@ def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
                 outcome = trained(
                     run,
                     process,
-                    threads=threads or usable_threads(),
+                    threads=threads,
                     events=Events(started=started, step=step, epoch=epoch, finished=finished),
                     should_stop=lambda: bool(asked),
                 )
@@ -199,11 +214,3 @@ def stopping_on_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def usable_threads() -> int:
-    """How many threads this process may use, or what OMP_NUM_THREADS says."""
-    wish = os.environ.get("OMP_NUM_THREADS", "")
-    if wish.isdecimal() and int(wish) > 0:
-        return int(wish)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

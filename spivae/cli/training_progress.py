@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from spivae.cli import wording
+from spivae.cli.dry_run import computing
 from spivae.cli.output import note
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Lines:
     def started(self, run: Run) -> None:
         steps = wording.plural(run.info.steps, "step")
         self.write(f"{run.path}: {steps} in {wording.plural(self.epochs, 'epoch')}")
+        self.write(computing(run.info.code_path, run.info.why_plain, run.info.threads))
 
     def step(self, record: dict[str, Any]) -> None:
         pass

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from spivae.dataset import Dataset, Grid, load_npz, simulate_grid, split
+from spivae.dataset import Dataset, Grid, load_npz, simulate, simulate_grid, split
 from spivae.errors import SpivaeError
 from spivae.observation import KEPT, observed
 from spivae.process import Process
@@ -48,7 +48,16 @@ def shares(recipe: Recipe, grid: Grid) -> tuple[int, int]:
     return per_cell - validation, validation
 
 
-def _check_batch(recipe: Recipe, size: int) -> None:
+def example(recipe: Recipe, process: Process) -> tuple[Array, Array]:
+    """A batch (B, 1, L) of the recipe's trajectories, and latent noise (B, Z), to try steps on."""
+    rng, batch = np.random.default_rng(recipe.training.seed), recipe.training.batch
+    cells = recipe_grid(recipe, process).cells
+    x = simulate(process, cells[np.arange(batch) % len(cells)], recipe.dataset.steps, rng).displacements
+    return x, rng.standard_normal((batch, recipe.model_args.latents), dtype=np.float32)
+
+
+def check_batch(recipe: Recipe, size: int) -> None:
+    """Raise SpivaeError where the recipe's batch is larger than its training set of this size."""
     batch = recipe.training.batch
     if batch > size:
         raise SpivaeError(
@@ -95,7 +104,7 @@ class TrainingData:
             train_rows, validation_rows = split(len(whole), table.validation, table.seed)
             if not len(train_rows) or not len(validation_rows):
                 raise SpivaeError(f"{table.file}: too few trajectories to split ({len(whole)})")
-            _check_batch(recipe, len(train_rows))
+            check_batch(recipe, len(train_rows))
             return cls(
                 recipe,
                 process,
@@ -105,7 +114,7 @@ class TrainingData:
                 validation_rows // per_cell,  # a file is read cell by cell
                 whole.take(train_rows),
             )
-        _check_batch(recipe, train_per_cell * cells)
+        check_batch(recipe, train_per_cell * cells)
         validation = simulate_grid(
             process, grid, validation_per_cell, table.steps, _generator(table.seed, _VALIDATION, 0)
         )

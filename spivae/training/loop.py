@@ -17,15 +17,17 @@ from spivae.checkpoint import Checkpoint, write
 from spivae.errors import WorkFailed
 from spivae.model.latents import surviving
 from spivae.model.losses import Loss, Parts
-from spivae.model.paths import forward, gradients
-from spivae.model.vae import WaveNetVAE, build
+from spivae.model.paths import forward, gradients, path_of, why_plain
+from spivae.model.vae import WaveNetVAE
 from spivae.process import Process
 from spivae.training.cells import cell_axes, describe_cells, for_header
-from spivae.training.data import TrainingData
+from spivae.training.data import TrainingData, example
+from spivae.training.memory import check_memory, needed_memory
 from spivae.training.metrics import MetricsWriter
 from spivae.training.recipe import Phase, to_table
 from spivae.training.run import Run
 from spivae.training.schedule import one_cycle
+from spivae.training.threads import check_threads, choose, free_threads, usable_threads
 
 WEIGHT_DECAY = 0.01
 ADAM_BETA_2 = 0.99
@@ -48,7 +50,7 @@ def train(
     run: Run,
     process: Process,
     *,
-    threads: int,
+    threads: int | None = None,
     device: str = "cpu",
     events: Events | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -56,14 +58,16 @@ def train(
     """Train a run's recipe to its end, or until `should_stop` or a STOP file says so.
 
     Writes metrics.jsonl, and checkpoints at every phase's end (`phase-N`), at the best validation (`best`),
-    every `checkpoint_every` steps (`last`) and at the end (`final` or `stopped`, in place of `last`). Raises
-    WorkFailed where the loss is no longer finite.
+    every `checkpoint_every` steps (`last`) and at the end (`final` or `stopped`, in place of `last`).
+    `threads` are chosen by a short probe where they are not given. Raises WorkFailed where the loss is no
+    longer finite, or where the memory does not suffice.
     """
-    torch.set_num_threads(threads)
-    run.claim(threads, device)
+    check_threads(threads)
+    torch.set_num_threads(threads or 1)
+    run.claim(threads or 0, device)
     events = events or Events()
     try:
-        trainer = _Trainer(run, process, device, events, should_stop)
+        trainer = _Trainer(run, process, threads, device, events, should_stop)
         events.started(run)
         outcome = trainer.train()
     except Exception as error:
@@ -79,6 +83,7 @@ def train(
 class _Trainer:
     run: Run
     process: Process
+    threads: int | None
     device: str
     events: Events
     should_stop: Callable[[], bool]
@@ -89,13 +94,30 @@ class _Trainer:
     def __post_init__(self) -> None:
         recipe = self.run.recipe
         self.recipe = recipe
-        self.data = TrainingData.prepare(recipe, self.process)
-        self.model = build(recipe.model_args, torch.Generator().manual_seed(recipe.training.seed))
+        self.model = recipe.architecture.build(
+            recipe.model_args, torch.Generator().manual_seed(recipe.training.seed)
+        )
         self.model.to(self.device)
+        info, most = self.run.info, self.threads or usable_threads()
+        info.code_path, info.why_plain = path_of(self.model), why_plain(self.model)
+        check_memory(needed_memory(recipe, self.process, most, info.code_path == "fast"))
+        self.data = TrainingData.prepare(recipe, self.process)
+        info.threads = self.threads or self._chosen_threads()
+        torch.set_num_threads(info.threads)
         self.begin = time.perf_counter()
-        self.run.info.steps = recipe.epochs * self.data.steps_per_epoch
-        self.run.info.grid = cell_axes(self.process, self.data.grid)
+        info.steps = recipe.epochs * self.data.steps_per_epoch
+        info.grid = cell_axes(self.process, self.data.grid)
         self.run.save()
+
+    def _chosen_threads(self) -> int:
+        """By a few passes that leave the weights as they are."""
+        x, noise = (self._tensor(array) for array in example(self.recipe, self.process))
+
+        def step() -> None:
+            gradients(self.model, x, noise, 1.0)
+            self.model.zero_grad(set_to_none=True)
+
+        return choose(step, free_threads(self.run))
 
     def train(self) -> Outcome:
         metrics = MetricsWriter(self.run.metrics_path)
@@ -227,10 +249,8 @@ def make_checkpoint(
         path=path,
         format="spivae",
         process=data.process.name,
-        architecture=recipe.architecture,
-        model_args={
-            key: _plain(getattr(recipe.model_args, key)) for key in recipe.model_args.__struct_fields__
-        },
+        architecture=recipe.architecture.name,
+        model_args={key: _plain(value) for key, value in recipe.model_args.as_dict().items()},
         ds_args=data.description(),
         recipe=to_table(recipe),
         metrics=metrics,

@@ -48,7 +48,8 @@ class RunInfo(msgspec.Struct):
     pid_started: int | None = None
     launcher: str = "local"
     threads: int = 0
-    code_path: str = "plain"
+    code_path: str = "plain"  # "fast" or "plain": see spivae.model.paths
+    why_plain: str | None = None
     device: str = "cpu"
     error: str | None = None
 

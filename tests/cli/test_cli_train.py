@@ -43,9 +43,40 @@ def test_train_prints_the_id_first_and_a_line_an_epoch_on_stderr(spivae, tiny_re
     assert run.state() == "finished"
     lines = trained.err.splitlines()
     assert lines[0] == f"{run.path}: 6 steps in 2 epochs"
-    assert lines[1].startswith("epoch 1/2  beta 0  NLL ")
+    assert lines[1] == "fast path, 1 thread"
+    assert lines[2].startswith("epoch 1/2  beta 0  NLL ")
+    assert (run.info.code_path, run.info.why_plain, run.info.threads) == ("fast", None, 1)
     assert lines[-1] == f"finished: {run.path / 'checkpoints' / 'final.safetensors'}"
     assert [r["epoch"] for r in records(run) if r["kind"] == "epoch"] == [1, 2]
+
+
+def test_a_training_on_the_plain_path_says_why(spivae, tiny_recipe: Path, tmp_path: Path):
+    padded = ("--set", "model.use_pad=true", "--set", "training.phase=[{epochs = 1}]")
+    trained = spivae("train", tiny_recipe, "--run-dir", tmp_path, *padded)
+    why = "use_pad: the fast path has no padding"
+    assert trained.err.splitlines()[1] == f"plain path ({why}), 1 thread"
+    run = Run.open(tmp_path / trained.out.strip())
+    assert (run.info.code_path, run.info.why_plain) == ("plain", why)
+
+
+def test_a_dry_run_tells_the_cost_and_leaves_nothing(spivae, tiny_recipe: Path, tmp_path: Path):
+    told = spivae("train", tiny_recipe, "--run-dir", tmp_path / "runs", "--dry-run")
+    assert told.code == 0
+    names = ["parameters", "computing", "a step", "an epoch", "all of it", "memory", "disk"]
+    assert [line.split("  ")[0] for line in told.out.splitlines()] == names
+    assert "fast path, 1 thread" in told.out
+    cost = spivae("train", tiny_recipe, "--run-dir", tmp_path / "runs", "--dry-run", "--json").json
+    assert cost["threads"] == 1
+    assert cost["steps_per_epoch"] == 3
+    assert cost["seconds"] == pytest.approx(3 * cost["seconds_per_epoch"])
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "lr-find"])
+def test_no_threads_at_all_are_refused_in_words(spivae, tiny_recipe: Path, command: str):
+    failed = spivae(command, tiny_recipe, "--threads", "0")
+    assert (failed.code, failed.out) == (2, "")
+    assert failed.err == "error: threads: needs at least 1, not 0; leave it out to have it chosen\n"
 
 
 def test_plugins_hear_of_a_training_and_one_that_raises_is_only_warned_about(
@@ -197,6 +228,7 @@ def test_a_queued_run_that_cannot_start_says_why(spivae, tiny_recipe: Path, tmp_
     ("override", "message"),
     [
         ("training.phase.1.betta=1", "training.phase.1.betta: unknown key"),
+        ("dataset.steps=8", "dataset.steps: 8 displacements must exceed the receptive field of 8"),
         ("training.phase.0.epochs=-1", "training.phase.0.epochs: needs at least 1, not -1"),
         ("process.name=nothing", "unknown process 'nothing'"),
         ("training.batch", "is not of the form name=value"),

@@ -1,0 +1,45 @@
+"""`spivae train --dry-run`: what a training would cost, before it is begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spivae.cli import wording
+from spivae.cli.output import emit, emit_json
+from spivae.cli.table import pairs
+
+if TYPE_CHECKING:
+    from spivae.process import Process
+    from spivae.training.recipe import Recipe
+
+
+def tell_cost(recipe: Recipe, process: Process, threads: int | None, as_json: bool) -> None:
+    """Probe and print: a page, or the fields of `Cost` as JSON."""
+    from spivae.training.threads import check_threads, wait_quietly
+
+    check_threads(threads)
+    wait_quietly()
+    from spivae.training.cost import estimate
+
+    cost = estimate(recipe, process, threads)
+    if as_json:
+        emit_json({name: getattr(cost, name) for name in cost.__dataclass_fields__})
+        return
+    free = "" if cost.memory_free is None else f" of {wording.size(cost.memory_free)} that are free"
+    lines = [
+        ("parameters", f"{cost.parameters:,}, receptive field {cost.receptive_field}"),
+        ("computing", computing(cost.code_path, cost.why_plain, cost.threads)),
+        ("a step", f"{1000 * cost.seconds_per_step:.0f} ms for {recipe.training.batch} trajectories"),
+        ("an epoch", f"about {wording.duration(cost.seconds_per_epoch)}, {cost.steps_per_epoch:,} steps"),
+        ("all of it", f"about {wording.duration(cost.seconds)}, {wording.plural(cost.epochs, 'epoch')}"),
+        ("memory", f"up to {wording.size(cost.memory)}{free}"),
+        ("disk", f"about {wording.size(cost.disk)}"),
+    ]
+    for line in pairs(lines):
+        emit(line)
+
+
+def computing(code_path: str, why_plain: str | None, threads: int) -> str:
+    """`fast path, 2 threads`; of a plain one, why."""
+    why = f" ({why_plain})" if why_plain else ""
+    return f"{code_path} path{why}, {wording.plural(threads, 'thread')}"

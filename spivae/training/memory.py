@@ -1,0 +1,82 @@
+"""The memory that a training needs, and the memory that there is."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from spivae.errors import WorkFailed
+from spivae.model.base import Arguments
+from spivae.process import Process
+from spivae.training.data import recipe_grid, shares
+from spivae.training.recipe import Recipe
+
+# Python with torch; measured, as are the numbers below, as the peak of trainings of several shapes
+_BASE = 280 << 20
+_PART = 64  # trajectories that a thread of the fast path holds at once
+_BYTES_OF_FRESH, _BYTES_OF_FILE = 12, 24  # a displacement, while it is made or read in float64 and kept in 32
+
+
+def needed_memory(recipe: Recipe, process: Process, threads: int, fast: bool) -> int:
+    """Bytes that a training takes at its peak, on the safe side: about a quarter above what is measured."""
+    args, table = recipe.model_args, recipe.dataset
+    grid = recipe_grid(recipe, process)
+    train, validation = (share * len(grid.cells) for share in shares(recipe, grid))
+    if table.file is not None:
+        data = _BYTES_OF_FILE * (train + validation)
+    else:
+        data = _BYTES_OF_FRESH * train + 4 * validation
+    at_once = recipe.training.batch
+    if fast:
+        at_once = min(at_once, threads * _PART)
+    weights = sum(math.prod(shape) for shape in recipe.architecture.shapes(args).values())
+    # of every weight: itself, its gradient and the optimizer's two means
+    return _BASE + args.o_dim * (data + 4 * at_once * _numbers(args)) + 16 * weights
+
+
+def _numbers(args: Arguments) -> int:
+    """Numbers that a pass keeps for each displacement, and the gradients of some of them."""
+    blocks = args.layer_size * args.stack_size
+    encoder: tuple[int, ...] = getattr(args, "nf", ())
+    return 2 * (6 * blocks * args.res_channels + 4 * args.skip_channels + 3 * sum(encoder))
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still take, by the system and by its container; None where none tells."""
+    bounds = [bound for bound in (_of_system(), _of_container()) if bound is not None]
+    return min(bounds, default=None)
+
+
+def _of_system() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split() for line in lines if line.startswith("MemAvailable:")]
+    return 1024 * int(found[0][1]) if found else None
+
+
+def _of_container() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit = (folder / "memory.max").read_text().strip()
+        used = int((folder / "memory.current").read_text())
+        told = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except OSError:
+        return None
+    used -= int(told.get("inactive_file", 0))  # files that are given up where memory is wanted
+    return None if limit == "max" else max(0, int(limit) - used)
+
+
+def check_memory(needed: int) -> None:
+    """Raise WorkFailed where less memory is free than is needed."""
+    free = free_memory()
+    if free is not None and needed > free:
+        raise WorkFailed(
+            f"not enough memory: this training needs about {_size(needed)}, and {_size(free)} are free; "
+            "lower dataset.trajectories or training.batch, or end other programs"
+        )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2g} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
