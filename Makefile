@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test test-full lint types contracts check snapshots screenshots clean
+.PHONY: run test test-full bench lint types contracts check snapshots screenshots clean
 
 run: $(VENV)/.installed
 	@$(BIN)/spivae $(ARGS)
@@ -20,6 +20,10 @@ test: $(VENV)/.installed-dev
 # the same paths at full size, for a quiet night
 test-full: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m full $(ARGS)
+
+# the table of what is fast, and bench.json; for a quiet moment
+bench: $(VENV)/.installed-dev
+	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

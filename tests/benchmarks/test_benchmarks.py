@@ -1,0 +1,81 @@
+"""The benchmarks run, at toy size; nothing is asked of the time that they find."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import bench
+import numpy as np
+import plain
+import pytest
+import torch
+from rows import ROWS, Row
+from timing import Measured, compare
+
+from spivae.model.arguments import ModelArgs
+from spivae.model.sampler import conditioning_length, draw_noise, sample
+from spivae.model.vae import build
+from spivae_plugins.fbm import FractionalBrownianMotion
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_every_row_can_be_measured(row: Row, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "bench.json"
+    assert bench.main([row.name, "--toy", "--out", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert set(found) == {row.name}
+    assert {"ratio", "must", "aim", "spread"} <= set(found[row.name])
+    assert 0 < found[row.name]["ratio"] < math.inf
+    assert capsys.readouterr().out.splitlines()[-1].startswith(row.what)
+
+
+def test_an_unknown_row_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bench.main(["speed"])
+    assert "no row speed; there are step, epoch" in capsys.readouterr().err
+
+
+def test_a_row_says_what_it_has_reached() -> None:
+    row = Row("a", "a", 2.0, 3.0, lambda toy: Measured(2.5, 2.4, 2.6))
+    assert bench.line(row, row.measure(True)).endswith("must")
+    assert bench.line(row, Measured(3.1, 3, 3.2)).endswith("aim")
+    low = Row("b", "b", 2.0, 1.0, row.measure, unit="GB", most=True)
+    assert bench.line(low, Measured(0.9, 0.9, 0.9)).endswith("aim")
+    assert bench.line(low, Measured(2.1, 2, 2.2)).endswith("1")
+
+
+def test_a_ratio_is_that_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("timing.time.perf_counter", lambda: clock[0])
+
+    def works(seconds: float) -> object:
+        clock[0] += seconds
+        return None
+
+    found = compare(lambda: works(3.0), lambda: works(2.0), 5, plain_does=0.5)
+    assert found == Measured(3.0, 3.0, 3.0)
+
+
+@torch.inference_mode()
+def test_the_plain_generation_is_the_same_generation() -> None:
+    model = build(ModelArgs(), torch.Generator().manual_seed(0))
+    c = model.decode(
+        torch.randn(2, 6, generator=torch.Generator().manual_seed(1)), conditioning_length(model, 9)
+    )
+    assert c is not None
+    noise = draw_noise(9, 2, torch.Generator().manual_seed(2))
+    assert torch.allclose(
+        plain.generate(model, c, 9, noise[..., 1]), sample(model, c, noise=noise), atol=1e-4
+    )
+
+
+def test_the_plain_data_have_the_variance_of_ours() -> None:
+    theta = np.tile([[1.5, 1e-2]], (400, 1))
+    theirs = plain.fbm(theta, 50, np.random.default_rng(0))
+    ours = FractionalBrownianMotion().displacements(np.random.default_rng(1), theta, 50)
+    for made in (theirs, ours):
+        # displacements are correlated: the whole distance is the sharpest
+        distance = made.sum(1)
+        assert distance.var() == pytest.approx(2e-2 * 50**1.5, rel=5 * np.sqrt(2 / 400))
