@@ -10,6 +10,7 @@ from spivae.analysis import (
     option,
 )
 from spivae.autoregression import autoregressive
+from spivae.checkpoint.structs import Checkpoint
 from spivae.dataset import CellIndex, Dataset, Grid
 from spivae.errors import SpivaeError
 from spivae.estimators import (
@@ -110,6 +111,7 @@ __all__ = [
     "Array",
     "Axis",
     "CellIndex",
+    "Checkpoint",
     "Comparison",
     "Context",
     "Control",

@@ -17,14 +17,21 @@ START = "import sys; from spivae_tui.main import run; sys.exit(run(sys.argv[1:])
 class Terminal:
     """A process in a terminal of its own; `read_until` and `read_for` collect what it writes."""
 
-    def __init__(self, *folders: str, columns: int = 80, lines: int = 24, **environ: str) -> None:
+    def __init__(
+        self,
+        *folders: str,
+        columns: int = 80,
+        lines: int = 24,
+        python: str = sys.executable,
+        **environ: str,
+    ) -> None:
         self.started = time.monotonic()
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
             os.environ.update({"TERM": "xterm-256color", "LANG": "C.UTF-8", "PYTHONUTF8": "1", **environ})
             for name in ("COLUMNS", "LINES"):
                 os.environ.pop(name, None)
-            os.execv(sys.executable, [sys.executable, "-c", START, *folders])
+            os.execv(python, [python, "-c", START, *folders])
         fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def read_for(self, seconds: float) -> bytes:

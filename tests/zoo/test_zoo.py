@@ -14,6 +14,7 @@ import pytest
 
 ANIMALS = Path(__file__).parent / "animals"
 PATIENCE = 0.5  # seconds, for ten
+pytestmark = pytest.mark.xdist_group("zoo")
 CONFIG = '[plugins.takes_no_settings]\ncolour = "red"\n[plugins.refuses_settings]\ncolour = "loud"\n'
 SYNTAX = "syntax_error"  # written by the test: tools that read Python would stumble over it here
 

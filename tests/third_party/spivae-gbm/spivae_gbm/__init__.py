@@ -1,0 +1,1 @@
+"""Geometric Brownian motion and more, for spivae."""
