@@ -3,7 +3,8 @@
 A model sees the last R displacements (its receptive field); what reaches further, its latents must tell it.
 For each alpha, the slope of the ensemble's TA-MSD over lags below R and over lags above R, up to a quarter of
 the length. Generate long trajectories to see far beyond. Where theory's own slope is not alpha, as for SBM,
-whose TA-MSD grows linearly whatever alpha is, it is drawn as well.
+whose TA-MSD grows linearly whatever alpha is, it is drawn as well. The exponent shows there in how squared
+displacements change with time: the ensemble's TEA-MSD tells it.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ from spivae.api import (
     positions_of,
     spread_lags,
     ta_msd,
+    tea_msd_exponent,
 )
 
 SIDES = ("before", "beyond")
+PARTS = 20  # of an ensemble, for the error of what it tells as a whole
 DIFFERENT = 0.01  # of a slope in theory from alpha, to be worth a curve
 
 
@@ -58,7 +61,10 @@ class Exponents(Analysis):
     needs = ("model",)
 
     def compute(self, context):
-        """Arrays `before` and `beyond` (k,) at `alpha`, with standard errors `_error` and `_theory`."""
+        """Arrays `before` and `beyond` (k,) at `alpha`, with standard errors `_error` and `_theory`.
+
+        `tea` and `tea_error` (k,) are there for a process whose displacements are independent.
+        """
         process, options, field = context.process, context.options, context.model.receptive_field
         if process.names[0] != "alpha":
             return Result(scalars={"empty": f"{process.title}: its first parameter is no exponent alpha."})
@@ -68,7 +74,7 @@ class Exponents(Analysis):
         lags = lags_of(field, length)
         grid = few_cells(process, context.grid, options.curves, value=options.value)
         scalars = {"receptive_field": field, "length": length, "n": options.n, "diverged": 0}
-        slopes = {side: [] for side in SIDES}
+        slopes, tea, known = {side: [] for side in SIDES}, [], Expectations(process)
         for displacements in context.generate_cells(grid.cells, options.n, length, context.rng()):
             kept = finite_rows(displacements)
             scalars["diverged"] += len(displacements) - len(kept)
@@ -78,8 +84,12 @@ class Exponents(Analysis):
                     np.full((2, len(lags[side])), np.nan) if alone else ta_msd(positions_of(kept), lags[side])
                 )
                 found.append(ensemble_slope(lags[side], msd))
+            if known.memory == "independent":
+                tea.append(tea_msd(kept, context.begins_at))
         arrays = {"alpha": grid.cells[:, 0], **describe(process.parameters)}
-        known = Expectations(process)
+        if tea:
+            arrays["tea"], arrays["tea_error"] = np.array(tea).T
+            scalars["tea_mae"] = mean_of_known(np.abs(arrays["tea"] - arrays["alpha"]))
         for side in SIDES:
             arrays[side], arrays[f"{side}_error"] = np.array(slopes[side]).T
             theory = known.ta_msd(grid.cells, lags[side], length, context.begins_at)
@@ -88,8 +98,7 @@ class Exponents(Analysis):
                     [ensemble_slope(lags[side], row[None])[0] for row in theory]
                 )
             error = np.abs(arrays[side] - arrays.get(f"{side}_theory", arrays["alpha"]))
-            error = error[np.isfinite(error)]
-            scalars[f"{side}_mae"] = float(error.mean()) if len(error) else None
+            scalars[f"{side}_mae"] = mean_of_known(error)
             scalars[f"{side}_lags"] = [int(lags[side][0]), int(lags[side][-1])]
         if len(process.names) > 1:
             scalars["value"] = float(grid.cells[0, -1])
@@ -108,15 +117,36 @@ class Exponents(Analysis):
             low, high = found[f"{side}_lags"]
             marks += error_bars(alpha, arrays[side], arrays[f"{side}_error"], color)
             marks.append(Points(x=alpha, y=arrays[side], color=color, label=f"{side}: lags {low}-{high}"))
+        if "tea" in arrays:
+            marks += error_bars(alpha, arrays["tea"], arrays["tea_error"], len(SIDES))
+            marks.append(Points(x=alpha, y=arrays["tea"], color=len(SIDES), label="TEA-MSD"))
         where = f" at {labels[-1]} = {found['value']:.3g}" if "value" in found else ""
         panel = Panel(
-            title=f"Slope of the TA-MSD{where}",
+            title=f"Exponents{where}" if "tea" in arrays else f"Slope of the TA-MSD{where}",
             x=axes_of(arrays)[0],
             y=Axis(label="α_g"),
             marks=tuple(marks),
             legend=f"R = {found['receptive_field']}",
         )
         return Figure(panels=(panel,), title=self.title, caption=caption(result))
+
+
+def tea_msd(displacements, begins_at):
+    """The ensemble's exponent in time, and its standard error by leaving out a part of it (jackknife)."""
+    if len(displacements) < 2:
+        return np.nan, np.nan
+    parts = np.array_split(np.arange(len(displacements)), min(len(displacements), PARTS))
+    without = np.array(
+        [tea_msd_exponent(np.delete(displacements, part, axis=0), begins_at) for part in parts]
+    )
+    error = np.sqrt((len(parts) - 1) * np.mean((without - without.mean()) ** 2))
+    return tea_msd_exponent(displacements, begins_at), error
+
+
+def mean_of_known(values):
+    """The mean of the finite ones, or None where there is none."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def lags_of(field, length):
@@ -133,7 +163,7 @@ def lags_of(field, length):
 
 def caption(result):
     found, arrays = result.scalars, result.arrays
-    told = f"Dashed: α. {found['length']:,} displacements."
+    told = f"Dashed: α. {found['length']:,} steps."
     if "before_theory" in arrays:
         theory = np.concatenate([arrays[f"{side}_theory"] for side in SIDES])
         if np.abs(theory - np.tile(arrays["alpha"], 2)).max() > DIFFERENT:

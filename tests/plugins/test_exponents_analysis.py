@@ -42,6 +42,19 @@ def test_a_perfect_model_of_sbm_reads_what_theory_says_which_is_not_alpha():
     assert "full" not in EXPONENTS.figure(asked(FBM, n=2)).caption
 
 
+def test_where_displacements_are_independent_the_tea_msd_tells_alpha():
+    result = asked(SBM, n=400, length=800)
+    arrays = result.arrays
+    surprise = (arrays["tea"] - arrays["alpha"]) / arrays["tea_error"]
+    assert np.abs(surprise).max() < 4
+    assert arrays["tea_error"].max() < 0.1
+    assert result.scalars["tea_mae"] == pytest.approx(np.abs(arrays["tea"] - arrays["alpha"]).mean())
+    points = [mark for mark in EXPONENTS.figure(result).panels[0].marks if isinstance(mark, Points)]
+    np.testing.assert_array_equal(points[-1].y, arrays["tea"])
+    assert points[-1].label == "TEA-MSD"
+    assert "tea" not in asked(FBM, n=2).arrays
+
+
 def test_a_model_that_forgets_at_its_receptive_field_is_seen_beyond_it():
     class Forgetful(Perfect):
         def generate_cells(self, cells, per_cell, length, rng):
@@ -57,17 +70,18 @@ def test_a_model_that_forgets_at_its_receptive_field_is_seen_beyond_it():
     )
 
 
-def test_errors_are_those_of_repetitions():
+@pytest.mark.parametrize(("process", "sides"), [(FBM, ("before", "beyond")), (SBM, ("tea",))])
+def test_errors_are_those_of_repetitions(process, sides):
     class Repeated(Perfect):
         def rng(self, stream=0):
             return np.random.default_rng(self.seed)
 
     found = []
     for seed in range(40):
-        context = Repeated(FBM, EXPONENTS.options(n=20, curves=1, length=400))
+        context = Repeated(process, EXPONENTS.options(n=20, curves=1, length=400))
         context.seed = seed
         found.append(EXPONENTS.compute(context).arrays)
-    for side in ("before", "beyond"):
+    for side in sides:
         spread = np.std([arrays[side][0] for arrays in found], ddof=1)
         told = np.mean([arrays[f"{side}_error"][0] for arrays in found])
         assert told == pytest.approx(spread, rel=0.35)
