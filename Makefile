@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test test-full bench lint types contracts check snapshots screenshots clean
+.PHONY: run test test-full bench lint types contracts check snapshots screenshots reference clean
 
 run: $(VENV)/.installed
 	@$(BIN)/spivae $(ARGS)
@@ -60,6 +60,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing what the tests need" >&2
 	@$(INSTALL) -e '.[dev]'
 	@touch $@
+
+# the end of plugins/README.md, from the docstrings
+reference: $(VENV)/.installed-dev
+	$(BIN)/python docs/reference.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -297,7 +297,9 @@ class Analysis:
     remembered: ClassVar[bool] = True
 
     def compute(self, context: Context) -> Result:
+        """What was found, in numbers. Raises SpivaeError for what the options or the model do not allow."""
         raise NotImplementedError(f"{type(self).__name__} does not implement compute")
 
     def figure(self, result: Result) -> Figure:
+        """What was found, drawn: panels of marks, or none and a caption that says why."""
         raise NotImplementedError(f"{type(self).__name__} does not implement figure")

@@ -94,7 +94,10 @@ from spivae.renewal import (
     straight_flights,
 )
 
+API_VERSION = 1  # grows when a plugin that worked may not work any more
+
 __all__ = [
+    "API_VERSION",
     "BAYES",
     "DIFFUSION_WINDOW",
     "LATENTS",

@@ -74,4 +74,4 @@ def training_finished(run: Run, outcome: str) -> None:
 
 @hookspec(firstresult=True)
 def read_checkpoint(path: Path) -> Any:
-    """Read a checkpoint in a foreign format: return a spivae.checkpoint.Checkpoint, or None to pass."""
+    """Read a checkpoint in a foreign format: return a `Checkpoint`, or None to pass."""

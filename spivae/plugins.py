@@ -26,6 +26,8 @@ from spivae.checkpoint.structs import Checkpoint
 from spivae.deadline import Blocked, within
 from spivae.errors import SpivaeError
 from spivae.exporter import BUILT_IN, Exporter
+from spivae.model.architectures import Architecture, known
+from spivae.model.architectures import register as know
 from spivae.plugin_sources import GROUP, drop_in_files, import_file, installed, source_of, version_of
 from spivae.process import Parameter, Process
 

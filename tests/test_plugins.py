@@ -77,6 +77,35 @@ def test_a_broken_plugin_is_reported_and_the_rest_go_on(tmp_path: Path, source: 
     assert "walk" not in plugins.processes  # nothing of a plugin that failed half way
 
 
+ARCHITECTURE = """
+from spivae.api import WAVENET_VAE, Architecture, Arguments, hookimpl
+
+@hookimpl
+def register_architectures(register):
+    register({})
+"""
+OTHER = (
+    "Architecture(name={!r}, title='Mine', arguments=Arguments, model={!r}, shapes=lambda arguments: dict())"
+)
+
+
+@pytest.mark.parametrize(
+    ("registered", "error"),
+    [
+        ("Architecture", "takes an instance of Architecture"),
+        ("WAVENET_VAE", "the architecture 'wavenet-vae' is already registered"),
+        (OTHER.format("wavenet-vae", "a:b"), "the architecture 'wavenet-vae' is already registered"),
+        (OTHER.format("mine", "a.b"), "model needs 'package.module:function'"),
+        (OTHER.format("", "a:b"), "needs a name and a title"),
+    ],
+)
+def test_an_architecture_that_cannot_be_is_refused(tmp_path: Path, registered: str, error: str) -> None:
+    plugins, infos = load(tmp_path, broken=ARCHITECTURE.format(registered))
+    assert infos["broken"].status == "error"
+    assert error in (infos["broken"].error or "")
+    assert plugins.architectures["wavenet-vae"].title == "WaveNet-VAE"
+
+
 def test_a_taken_plugin_name_is_refused(tmp_path: Path) -> None:
     _, infos = load(tmp_path, sbm=GOOD)
     assert infos["sbm"].status == "error"
