@@ -7,7 +7,7 @@ import numpy as np
 from spivae.figure.spec import Axis, Figure, Line, Panel
 from spivae.figure.training import beta_panel
 from spivae.training.recipe import Recipe
-from spivae.training.schedule import one_cycle
+from spivae.training.schedule import growing, one_cycle
 
 POINTS = 200  # of each phase's cycle
 
@@ -18,7 +18,7 @@ def plan(recipe: Recipe) -> Figure:
     for phase in recipe.training.phase:
         at.append(begin + np.linspace(0, phase.epochs, POINTS))
         rates.append([one_cycle(step, POINTS, phase.lr_max)[0] for step in range(POINTS)])
-        betas.append(np.full(POINTS, phase.beta))
+        betas.append([growing(step, POINTS, phase.betas) for step in range(POINTS)])
         begin += phase.epochs
     x, lr, beta = np.concatenate(at), np.concatenate(rates), np.concatenate(betas)
     true = recipe.model_args.true_beta

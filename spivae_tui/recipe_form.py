@@ -18,7 +18,7 @@ from spivae.training.recipe import Recipe
 if TYPE_CHECKING:
     from spivae.process import Process
 
-Kind = Literal["int", "float", "ints", "text", "bool", "choice"]
+Kind = Literal["int", "float", "ints", "floats", "text", "bool", "choice"]
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ ARCHITECTURE = FormField(
 AXIS = ("low", "high", "n", "scale")
 PHASE = ("epochs", "beta", "lr_max")
 _AXIS_KINDS: dict[str, Kind] = {"low": "float", "high": "float", "n": "int", "scale": "choice"}
-_PHASE_KINDS: dict[str, Kind] = {"epochs": "int", "beta": "float", "lr_max": "float"}
+_PHASE_KINDS: dict[str, Kind] = {"epochs": "int", "beta": "floats", "lr_max": "float"}
 HELP = {
     "low": "the smallest value that the model is trained on",
     "high": "the largest value that the model is trained on",
     "n": "values between, evenly spaced on the scale; every combination is a cell of the training grid",
     "scale": "linear, or log where the parameter spans decades",
     "epochs": "of this phase: one cycle of the learning rate",
-    "beta": "weight of the KL; 1/367 is a number too: the true weight",
+    "beta": "weight of the KL; 1/367 is a number too: the true weight; 1e-3, 1/367: it grows",
     "lr_max": "highest learning rate of the cycle",
 }
 
@@ -100,6 +100,9 @@ def read(kind: Kind, typed: str) -> Any:
         if not re.fullmatch(r"[+-]?\d+", plain):
             raise ValueError(f"needs a whole number, not {typed!r}")
         return int(plain)
+    if kind == "floats":
+        values = [read("float", part) for part in typed.split(",")]
+        return values[0] if len(values) == 1 else values
     above, slash, below = typed.partition("/")
     try:
         value = float(above) / float(below) if slash else float(above)

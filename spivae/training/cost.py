@@ -61,7 +61,7 @@ def estimate(recipe: Recipe, process: Process, threads: int | None = None, secon
     optimizer = make_optimizer(model, 1e-6)
 
     def step() -> None:
-        train_step(model, optimizer, x, noise, table.phase[-1].beta, table.clip)
+        train_step(model, optimizer, x, noise, table.phase[-1].betas[1], table.clip)
 
     threads = threads or choose(step, free_threads())
     of_step = step_seconds(step, [threads], seconds)[threads]

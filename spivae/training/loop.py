@@ -26,7 +26,7 @@ from spivae.training.memory import check_memory, needed_memory
 from spivae.training.metrics import MetricsWriter
 from spivae.training.recipe import Phase, to_table
 from spivae.training.run import Run
-from spivae.training.schedule import one_cycle
+from spivae.training.schedule import growing, one_cycle
 from spivae.training.threads import check_threads, choose, free_threads, usable_threads
 
 WEIGHT_DECAY = 0.01
@@ -88,6 +88,7 @@ class _Trainer:
     events: Events
     should_stop: Callable[[], bool]
     step: int = 0
+    beta: float = 0.0
     best: float = math.inf
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -125,12 +126,12 @@ class _Trainer:
             first_epoch = 0
             for number, phase in enumerate(self.recipe.training.phase):
                 if not self._phase(number, phase, first_epoch, metrics):
-                    self._save("stopped", phase)
+                    self._save("stopped")
                     self._forget_last()
                     return "stopped"
-                self._save(f"phase-{number}", phase)
+                self._save(f"phase-{number}")
                 first_epoch += phase.epochs
-            self._save("final", phase)
+            self._save("final")
             self._forget_last()
             return "finished"
         finally:
@@ -145,9 +146,10 @@ class _Trainer:
             for x, noise in self.data.batches(epoch):
                 if self.should_stop() or self.run.stop_path.exists():
                     return False
-                lr = set_rates(optimizer, next(schedule))
+                rates, self.beta = next(schedule)
+                lr = set_rates(optimizer, rates)
                 parts, loss = train_step(
-                    self.model, optimizer, self._tensor(x), self._tensor(noise), phase.beta, self._clip
+                    self.model, optimizer, self._tensor(x), self._tensor(noise), self.beta, self._clip
                 )
                 self.step += 1
                 record = {
@@ -159,7 +161,7 @@ class _Trainer:
                     "nll": float(parts.nll.mean()),
                     "kl": parts.kl.mean(0).tolist(),
                     "lr": lr,
-                    "beta": phase.beta,
+                    "beta": self.beta,
                     "seconds": self._seconds(),
                 }
                 metrics.write(record)
@@ -170,14 +172,12 @@ class _Trainer:
                     )
                 losses.append(loss)
                 if self.step % self.recipe.training.checkpoint_every == 0:
-                    self._save("last", phase)
+                    self._save("last")
                 self.events.step(record)
-            self._end_epoch(number, phase, epoch, float(np.mean(losses)), metrics)
+            self._end_epoch(number, epoch, float(np.mean(losses)), metrics)
         return True
 
-    def _end_epoch(
-        self, number: int, phase: Phase, epoch: int, train_loss: float, metrics: MetricsWriter
-    ) -> None:
+    def _end_epoch(self, number: int, epoch: int, train_loss: float, metrics: MetricsWriter) -> None:
         found = validate(self.model, self._validation_batches())
         nll, kl = float(found.nll.mean(dtype=np.float64)), found.kl
         neg_elbo = nll + sum(kl) / self.recipe.model_args.predicted
@@ -191,7 +191,7 @@ class _Trainer:
             "kl": kl,
             "neg_elbo": neg_elbo,
             "surviving": surviving(kl),
-            "beta": phase.beta,
+            "beta": self.beta,
             "seconds": self._seconds(),
         }
         record |= describe_cells(self.data.validation_cell, len(self.data.grid.cells), found.nll, found.mu)
@@ -199,7 +199,7 @@ class _Trainer:
         self.history.append(record)
         if neg_elbo < self.best:
             self.best = neg_elbo
-            self._save("best", phase)
+            self._save("best")
         self.events.epoch(self.run, record)
 
     @property
@@ -224,13 +224,13 @@ class _Trainer:
         """The checkpoint for a trainer that is killed; once all is saved there is a better one."""
         (self.run.checkpoint_folder / "last.safetensors").unlink(missing_ok=True)
 
-    def _save(self, name: str, phase: Phase) -> None:
+    def _save(self, name: str) -> None:
         last = self.history[-1] if self.history else {}
         kept = ("epoch", "step", "nll", "neg_elbo", "surviving")
         metrics: dict[str, Any] = {key: last[key] for key in kept if key in last}
         if "kl" in last:
             metrics |= {"kl": sum(last["kl"]), "kl_latents": last["kl"]}
-        metrics["beta"] = phase.beta
+        metrics["beta"] = self.beta
         weights = {key: value.detach().cpu().numpy() for key, value in self.model.state_dict().items()}
         path = self.run.checkpoint_folder / f"{name}.safetensors"
         write(path, make_checkpoint(str(path), self.data, weights, metrics, self.history))
@@ -270,9 +270,12 @@ def make_optimizer(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     )
 
 
-def _cycle(phase: Phase, steps_per_epoch: int) -> Iterator[tuple[float, float]]:
+def _cycle(phase: Phase, steps_per_epoch: int) -> Iterator[tuple[tuple[float, float], float]]:
+    """Learning rate and momentum, and beta, of every step of a phase."""
     steps = phase.epochs * steps_per_epoch
-    return (one_cycle(step, steps, phase.lr_max) for step in range(steps))
+    return (
+        (one_cycle(step, steps, phase.lr_max), growing(step, steps, phase.betas)) for step in range(steps)
+    )
 
 
 def set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, float]) -> float:

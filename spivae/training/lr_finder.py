@@ -138,7 +138,7 @@ def find_lr(
 
     from spivae.training.loop import make_optimizer, set_rates, train_step
 
-    beta, clip = recipe.training.phase[phase].beta, recipe.training.clip
+    beta, clip = recipe.training.phase[phase].betas[0], recipe.training.clip
     model = recipe.architecture.build(recipe.model_args, torch.Generator().manual_seed(recipe.training.seed))
     optimizer = make_optimizer(model, low)
     rates = np.geomspace(low, high, steps)

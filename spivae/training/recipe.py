@@ -80,17 +80,24 @@ class ObservationTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Epochs of one learning-rate cycle at one beta."""
+    """Epochs of one learning-rate cycle, at one beta or at one that grows from a first to a second value."""
 
     epochs: int = 1
-    beta: float = 0.0
+    beta: float | tuple[float, float] = 0.0
     lr_max: float = 1e-3
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "epochs")
-        _at_least(self, 0, "beta")
+        for beta in self.betas:
+            if not 0 <= beta < math.inf:
+                raise ValueError(f"beta: needs at least 0, not {beta}")
         if not 0 < self.lr_max < 1:
             raise ValueError(f"lr_max: needs a number between 0 and 1, not {self.lr_max}")
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """Beta at the phase's beginning and end."""
+        return self.beta if isinstance(self.beta, tuple) else (self.beta, self.beta)
 
 
 class TrainingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

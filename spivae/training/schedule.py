@@ -10,6 +10,10 @@ _WARM_UP = 0.25
 MOST_MOMENTUM, LEAST_MOMENTUM = 0.95, 0.85  # at the lowest and at the highest rate
 
 
+# beta grows late: the latents first learn what there is to know, and are then pruned at the last value
+_GROWTH = 0.5, 0.75
+
+
 def _cosine(start: float, end: float, fraction: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
 
@@ -32,3 +36,11 @@ def one_cycle(step: int, steps: int, lr_max: float) -> tuple[float, float]:
         _cosine(lr_max, lr_max / _END_DIVISOR, fraction),
         _cosine(LEAST_MOMENTUM, MOST_MOMENTUM, fraction),
     )
+
+
+def growing(step: int, steps: int, betas: tuple[float, float]) -> float:
+    """Beta at step 0..steps-1 of a phase: the first of `betas` for a half, then linearly to the second."""
+    begin, end = _GROWTH
+    position = step / max(steps - 1, 1)
+    grown = min(1.0, max(0.0, (position - begin) / (end - begin)))
+    return betas[0] + (betas[1] - betas[0]) * grown

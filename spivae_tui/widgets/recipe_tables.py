@@ -116,9 +116,9 @@ class PhaseTable(Vertical):
             words = ""
             if predicted:
                 try:
-                    words = (
-                        f"{read('float', self.form.texts[f'training.phase.{index}.beta']) * predicted:.3g}"
-                    )
+                    given = read("floats", self.form.texts[f"training.phase.{index}.beta"])
+                    last = given[-1] if isinstance(given, list) else given
+                    words = f"{last * predicted:.3g}"
                 except ValueError:
                     words = ""
             _say(line.query_one(".true-beta", Static), words)

@@ -13,11 +13,12 @@ from spivae.checkpoint import read, read_header
 from spivae.checkpoint.load import load_checkpoint
 from spivae.dataset import save_npz, simulate_grid
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.model.scaled import ScaledWaveNetVAE
 from spivae.prediction import predict
 from spivae.training.data import TrainingData, recipe_grid
 from spivae.training.loop import Events, train
 from spivae.training.metrics import MetricsReader
-from spivae.training.recipe import Recipe, parse, with_overrides
+from spivae.training.recipe import Recipe, parse, to_table, with_overrides
 from spivae.training.run import Run
 from spivae_plugins.sbm import ScaledBrownianMotion
 
@@ -100,6 +101,21 @@ def test_the_same_recipe_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> N
     for name in weights[0]:
         assert_array_equal(weights[0][name], weights[1][name])
     assert any(not np.array_equal(weights[0][name], weights[2][name]) for name in weights[0])
+
+
+def test_a_scaled_model_trains_at_a_beta_that_grows(tmp_path: Path) -> None:
+    model = {"architecture": "scaled-wavenet-vae", "z_dim": 2, "knots": 4, "linear": 4, "layer_size": 2}
+    model |= {"encoder": [16], "decoder": [16], "res_channels": 6, "skip_channels": 6, "c_channels": 2}
+    phases = [{"epochs": 3, "beta": [1e-3, 1e-2], "lr_max": 5e-3}]
+    recipe = parse({**to_table(TINY), "model": model, "training": {"batch": 32, "phase": phases}})
+    run = trained(tmp_path, recipe)
+    steps = [record for record in MetricsReader(run.metrics_path).poll() if record["kind"] == "step"]
+    assert (steps[0]["beta"], steps[-1]["beta"]) == (1e-3, 1e-2)
+    checkpoint, loaded = load_checkpoint(run.checkpoint_folder / "final.safetensors")
+    assert checkpoint.architecture == "scaled-wavenet-vae"
+    assert checkpoint.beta == 1e-2
+    assert isinstance(loaded, ScaledWaveNetVAE)
+    assert checkpoint.receptive_field == loaded.receptive_field == 8
 
 
 def test_a_training_asked_to_stop_saves_and_leaves(tmp_path: Path) -> None:

@@ -34,7 +34,10 @@ def test_every_key_has_a_default() -> None:
         ("trainig = 1", "trainig: unknown key"),
         ("[training]\nbatsh = 1", "training.batsh: unknown key"),
         ("[[training.phase]]\nepochs = -1", "training.phase.0.epochs: needs at least 1, not -1"),
-        ("[training]\nphase = [{}, {beta = 'x'}]", "training.phase.1.beta: Expected `float`, got `str`"),
+        (
+            "[training]\nphase = [{}, {beta = 'x'}]",
+            "training.phase.1.beta: Expected `float | array`, got `str`",
+        ),
         ("[training]\nphase = [{beta = inf}]", "training.phase.0.beta: needs at least 0, not inf"),
         ("[training]\nphase = []", "training.phase: needs at least one phase"),
         ("[training]\nbatch = 0", "training.batch: needs at least 1, not 0"),

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from spivae.training.schedule import one_cycle
+from spivae.training.schedule import growing, one_cycle
 
 
 def test_the_cycle_starts_peaks_and_ends_where_it_should() -> None:
@@ -24,3 +24,12 @@ def test_the_rate_climbs_then_falls_and_the_momentum_mirrors_it() -> None:
 
 def test_a_phase_of_one_step_is_possible() -> None:
     assert one_cycle(0, 1, 1e-3)[0] > 0
+
+
+def test_beta_grows_in_the_third_quarter() -> None:
+    betas = [growing(step, 401, (0.1, 1.1)) for step in range(401)]
+    assert betas[:201] == [0.1] * 201
+    assert betas[250] == pytest.approx(0.6)
+    assert betas[300:] == pytest.approx([1.1] * 101)
+    assert growing(7, 9, (0.3, 0.3)) == 0.3
+    assert growing(0, 1, (0.1, 1.0)) == 0.1

@@ -52,6 +52,33 @@ def test_arguments_of_the_model_that_were_typed_are_in_the_recipe() -> None:
     assert recipe.model_args.use_pad
 
 
+def test_a_beta_that_grows_is_typed_as_two_numbers() -> None:
+    form = shipped_form()
+    form.texts["training.phase.0.beta"] = "1e-4, 1/400"
+    recipe = form.check().recipe
+    assert recipe is not None
+    assert recipe.training.phase[0].betas == (1e-4, 0.0025)
+    again = RecipeForm.from_recipe(recipe, None)
+    assert again.texts["training.phase.0.beta"] == "1e-4, 0.0025"
+    assert again.check().recipe == recipe
+
+
+def test_another_architecture_comes_with_its_own_arguments() -> None:
+    form = shipped_form()
+    form.texts["model.z_dim"] = "3"
+    form.choose_architecture("scaled-wavenet-vae")
+    assert "model.nf" not in form.texts
+    assert form.texts["model.knots"] == "40"
+    form.texts["model.typical"] = "0.1"
+    recipe = form.check().recipe
+    assert recipe is not None
+    assert recipe.model == {"architecture": "scaled-wavenet-vae", "typical": 0.1}
+    form.choose_architecture("wavenet-vae")
+    recipe = form.check().recipe
+    assert recipe is not None
+    assert recipe.model == {"architecture": "wavenet-vae"}
+
+
 @pytest.mark.parametrize(
     ("path", "typed", "reason"),
     [
@@ -68,6 +95,7 @@ def test_arguments_of_the_model_that_were_typed_are_in_the_recipe() -> None:
         ("model.nf", "4; 4", "whole numbers"),
         ("model.layer_size", "12", "receptive field"),
         ("training.batch", "2.5", "whole number"),
+        ("training.phase.0.beta", "1e-4, 1e-3, 1e-2", "array"),
     ],
 )
 def test_an_error_is_shown_at_its_field(path: str, typed: str, reason: str) -> None:
