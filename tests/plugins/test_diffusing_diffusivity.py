@@ -11,12 +11,12 @@ from spivae_plugins.diffusing_diffusivity import DiffusingDiffusivity
 WANDERING = DiffusingDiffusivity()
 
 
-@pytest.mark.parametrize("tau", [1.0, 100.0])
+@pytest.mark.parametrize("tau", [0.3, 1.0, 100.0])
 def test_displacements_have_a_kurtosis_of_nine_at_every_time(tau: float) -> None:
     x = draw(WANDERING, [tau, 0.5], 60_000, 30)
     for step in (0, 29):
         assert kurtosis_errors_away(x[:, step], 9.0) < 5
-        assert errors_away(x[:, step] ** 2, 1.0) < 5
+    assert errors_away((x**2).mean(axis=1), 1.0) < 5
 
 
 @pytest.mark.parametrize("tau", [1.0, 10.0, 100.0])
