@@ -168,3 +168,13 @@ def test_parameters_explain_impossible_ranges() -> None:
         Parameter("D", low=1, high=1)
     with pytest.raises(ValueError, match="log scale needs low > 0"):
         Parameter("D", low=0, high=1, scale="log")
+    with pytest.raises(ValueError, match=r"parameter alpha: 0.5 to 2 is not above 0 and below 2"):
+        Parameter("alpha", low=0.5, high=2, above=0, below=2)
+
+
+def test_parameters_tell_where_their_process_exists() -> None:
+    alpha = Parameter("alpha", low=0.5, high=1.5, above=0, below=2)
+    assert alpha.admits(np.array([np.nan, 0, 1e-9, 1.99, 2, np.inf])).tolist() == [0, 0, 1, 1, 0, 0]
+    anything = Parameter("u", low=-1, high=1)
+    assert (alpha.allowed, anything.allowed) == ("above 0 and below 2", "finite")
+    assert anything.admits(np.array([np.nan, -np.inf, -1e300])).tolist() == [0, 0, 1]

@@ -60,6 +60,34 @@ def test_data_json_tells_the_grid(spivae, tmp_path: Path):
     assert (answer["cells"], answer["trajectories"], answer["steps"], answer["out"]) == (9, 18, 10, str(out))
 
 
+def test_data_are_seen_with_noise_and_blur(spivae, tmp_path: Path):
+    out = tmp_path / "d.npz"
+    made = ("data", "ctrw", "--out", out, "--set", "alpha=0.3", "--set", "sigma=0.5", "--steps", 50)
+    spivae(*made)
+    with np.load(out) as file:
+        assert (file["0.3,0.5"][:, 2:] == 0).mean() > 0.5  # it rests
+    answer = spivae(*made, "--noise", 0.01, "--blur", 0.5, "--json").json
+    assert (answer["noise"], answer["blur"]) == (0.01, 0.5)
+    with np.load(out) as file:
+        assert (file["0.3,0.5"][:, 2:] != 0).all()
+    assert "seen   noise 0.01, blur 0.5" in spivae(*made, "--noise", 0.01, "--blur", 0.5).out
+    assert "noise " not in spivae(*made).out
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--noise", -1), "Invalid value for '--noise': -1.0 is not in the range"),
+        (("--blur", 1.5), "Invalid value for '--blur': 1.5 is not in the range"),
+        (("--set", "alpha=2.5"), "error: process ctrw: alpha needs to be above 0 and below 1, not 2.5"),
+    ],
+)
+def test_data_that_cannot_be_are_refused(spivae, tmp_path: Path, given: tuple[object, ...], words: str):
+    refused = spivae("data", "ctrw", "--out", tmp_path / "d.npz", *given)
+    assert refused.code == 2
+    assert words in refused.err
+
+
 def test_data_of_one_seed_are_the_same_and_of_another_are_not(spivae, tmp_path: Path):
     made = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
