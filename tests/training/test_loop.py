@@ -110,10 +110,10 @@ def test_a_scaled_model_trains_at_a_beta_that_grows(tmp_path: Path) -> None:
     recipe = parse({**to_table(TINY), "model": model, "training": {"batch": 32, "phase": phases}})
     run = trained(tmp_path, recipe)
     steps = [record for record in MetricsReader(run.metrics_path).poll() if record["kind"] == "step"]
-    assert (steps[0]["beta"], steps[-1]["beta"]) == (1e-3, 1e-2)
+    assert (steps[0]["beta"], steps[-1]["beta"]) == pytest.approx((1e-3, 1e-2))
     checkpoint, loaded = load_checkpoint(run.checkpoint_folder / "final.safetensors")
     assert checkpoint.architecture == "scaled-wavenet-vae"
-    assert checkpoint.beta == 1e-2
+    assert checkpoint.beta == pytest.approx(1e-2)
     assert isinstance(loaded, ScaledWaveNetVAE)
     assert checkpoint.receptive_field == loaded.receptive_field == 8
 
