@@ -18,6 +18,7 @@ from spivae.model.fast.folding import Folded
 from spivae.model.fast.tree import tensors
 
 relu_gradient = torch.ops.aten.threshold_backward.grad_input
+sigmoid_gradient = torch.ops.aten.sigmoid_backward.grad_input
 
 
 def trunk(u: Tensor, c: Tensor, weights: Folded) -> Tensor:
@@ -138,52 +139,52 @@ class _Pass:
         self.arena.check(self.generation)
         dc = self._take(self.width)
         with self.arena.scratch():
-            d_total, of_head = self._head_backward(gradient)
-            # of the residual stream and of the conditioning: the blocks only ever add to it
-            d_stream = self._take(self.res + self.width)
-            d_stream.zero_()
+            # side by side, so that a product takes several at once: of the summed skips, of the residual
+            # stream, and of the conditioning; to the last two the blocks only ever add
+            d_all = self._take(self.skip + self.res + self.width)
+            d_stream = d_all[:, self.skip :]
+            of_head = self._head_backward(gradient, d_all[:, : self.skip])
             d_gate, d_gated = self._take(2 * self.res), self._take(self.res)
             of_blocks: list[Tensor] = []
             for i in reversed(range(len(self.kept))):
-                of_residual = self._gate_backward(i, d_total, d_stream, d_gated, d_gate)
+                of_outputs = self._gate_backward(i, d_all, d_gated, d_gate)
                 if i:
-                    of_blocks[:0] = [self._convolve_backward(i, d_gate, d_stream), *of_residual]
+                    of_blocks[:0] = [self._convolve_backward(i, d_gate, d_stream), *of_outputs]
             history, _, _ = self.kept[0]
-            d_history = torch.mm(
-                d_gate, self.weights.blocks[0].gate.T, out=self._take(self.past + self.width)
-            )
-            torch.add(d_stream[:, self.res :], d_history[:, self.past :], out=dc)
+            weight = self.weights.blocks[0].gate
+            if len(self.kept) == 1:
+                d_stream.zero_()
+            torch.addmm(d_stream[:, self.res :], d_gate, weight[self.past :].T, out=dc)
             of_entry = history[:, :2].T @ d_stream[:, : self.res]
-            of_blocks[:0] = [of_entry, history.T @ d_gate, *of_residual]
-            du = self._history_backward(d_history, d_stream) if need_u else None
+            of_blocks[:0] = [of_entry, history.T @ d_gate, *of_outputs]
+            du = self._history_backward(d_gate @ weight[: self.past].T, d_stream) if need_u else None
         return du, dc, of_blocks + of_head
 
-    def _head_backward(self, gradient: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Gradient of the summed skips before the first relu, and of the head's weights."""
+    def _head_backward(self, gradient: Tensor, d_total: Tensor) -> list[Tensor]:
+        """Fills the gradient of the summed skips before the first relu; returns those of the head's weights."""
         weights = self.weights
         d_hidden = torch.mm(gradient.T, weights.out, out=self._take(self.skip))
         relu_gradient(d_hidden, self.hidden, 0, grad_input=d_hidden)
-        d_total = torch.mm(d_hidden, weights.hidden.T, out=self._take(self.skip))
+        torch.mm(d_hidden, weights.hidden.T, out=d_total)
         relu_gradient(d_total, self.total, 0, grad_input=d_total)
         of_hidden = [self.total.T @ d_hidden, d_hidden.sum(0)]
-        return d_total, [d_total.sum(0), *of_hidden, gradient @ self.hidden, gradient.sum(1)]
+        return [d_total.sum(0), *of_hidden, gradient @ self.hidden, gradient.sum(1)]
 
-    def _gate_backward(
-        self, i: int, d_total: Tensor, d_stream: Tensor, d_gated: Tensor, d_gate: Tensor
-    ) -> list[Tensor]:
+    def _gate_backward(self, i: int, d_all: Tensor, d_gated: Tensor, d_gate: Tensor) -> list[Tensor]:
         """Fills the gradients before the gate; returns those of the residual and skip weights."""
-        block, res = self.weights.blocks[i], self.res
+        block, res, skip = self.weights.blocks[i], self.res, self.skip
         _, gate, gated = self.kept[i]
-        of_weights = [gated.T @ d_total]
-        torch.mm(d_total, block.skip.T, out=d_gated)
-        if block.residual is not None:
-            of_weights.insert(0, gated.T @ d_stream[:, :res])
-            d_gated.addmm_(d_stream[:, :res], block.residual.T)
-        sigmoid = gate[:, res:]
+        if block.residual is None:
+            d_outputs, weight = d_all[:, :skip], block.skip
+        else:
+            d_outputs, weight = d_all[:, : skip + res], torch.cat([block.skip, block.residual], dim=1)
+        of_skip, of_residual = (gated.T @ d_outputs).tensor_split([skip], dim=1)
+        torch.mm(d_outputs, weight.T, out=d_gated)
+        a, sigmoid = gate[:, :res], gate[:, res:]
         torch.mul(d_gated, sigmoid, out=d_gate[:, :res])
-        d_gated.mul_(gated)
-        torch.addcmul(d_gated, d_gated, sigmoid, value=-1, out=d_gate[:, res:])
-        return of_weights
+        d_gated.mul_(a)
+        sigmoid_gradient(d_gated, sigmoid, grad_input=d_gate[:, res:])
+        return [of_skip] if block.residual is None else [of_residual, of_skip]
 
     def _convolve_backward(self, i: int, d_gate: Tensor, d_stream: Tensor) -> Tensor:
         """Adds to the gradient of the stream and the conditioning; returns that of the weights."""
@@ -192,13 +193,17 @@ class _Pass:
         older, newest = self._taps(i)
         of_weight = torch.empty_like(weight)
         torch.mm(stream.T, d_gate, out=of_weight[newest])
-        d_stream.addmm_(d_gate, weight[newest].T)
+        if i == len(self.kept) - 1:  # the first to come
+            torch.mm(d_gate, weight[newest].T, out=d_stream)
+        else:
+            d_stream.addmm_(d_gate, weight[newest].T)
         for back, rows in older:
             torch.mm(stream[:-back, :res].T, d_gate[back:], out=of_weight[rows])
             d_stream[:-back, :res].addmm_(d_gate[back:], weight[rows].T)
         return of_weight
 
     def _history_backward(self, d_history: Tensor, d_stream: Tensor) -> Tensor:
+        """Gradient of u from that of the first block's taps, and from the residual stream's beginning."""
         d_history[:, :2].addmm_(d_stream[:, : self.res], self.weights.entry.T)
         du = d_history.new_zeros(self.rows)
         for back in range(1, self.past + 1):
