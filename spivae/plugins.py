@@ -78,7 +78,14 @@ class Plugins:
         self.exporters: dict[str, Exporter] = {}
 
     def process(self, name: str) -> Process:
-        """The process of this name. Raises SpivaeError that tells the near ones."""
+        """The process of this name. Raises SpivaeError that tells the near ones, or why there is none."""
+        if name not in self.processes:
+            for info in self.infos:
+                if info.name == name and info.status == "disabled":
+                    hint = f"`spivae plugin enable {name}` switches it on"
+                    raise SpivaeError(f"unknown process {name!r}: the plugin {name} is switched off; {hint}")
+                if info.name == name and info.status == "error":
+                    raise SpivaeError(f"unknown process {name!r}: the plugin {name} is broken: {info.error}")
         return _named(self.processes, name, "process")
 
     def analysis(self, name: str) -> Analysis:

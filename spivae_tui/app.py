@@ -68,6 +68,7 @@ class SpivaeApp(App[int]):
         self.services = services or Services()
         self.look = look
         self._worker: WorkerLike | None = None
+        self._told_of_plugins = False
         native = themes.THEMES[theme].ansi if theme in themes.THEMES else False
         super().__init__(ansi_color=True if native else None)
         for own in themes.THEMES.values():
@@ -167,6 +168,19 @@ class SpivaeApp(App[int]):
     def plugins(self) -> Plugins:
         """Processes and analyses. The first look imports numpy: take it in a thread."""
         return self.services.plugins()
+
+    def tell_of_broken_plugins(self) -> None:
+        """Name the plugins that could not be loaded, once."""
+        broken = [info.name for info in self.plugins.infos if info.status == "error"]
+        if broken and not self._told_of_plugins:
+            self.notify(
+                f"{', '.join(broken)}: p in the list of checkpoints tells more.",
+                title="Broken plugins" if len(broken) > 1 else "A broken plugin",
+                severity="warning",
+                timeout=6,
+                markup=False,
+            )
+        self._told_of_plugins = True
 
     @property
     def worker(self) -> WorkerLike:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import os
 import random
@@ -148,6 +150,14 @@ def _global_state() -> dict[str, object]:
     }
 
 
+def nothing_printed(process: Process) -> str:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        draw(process, points_of(process), STEPS)
+    require(not said.getvalue(), f"displacements print {said.getvalue()[:60]!r}")
+    return ""
+
+
 def rows_independent_of_others(process: Process) -> str:
     points = points_of(process)
     same = np.repeat(points[-1:], len(points), axis=0)
@@ -215,6 +225,7 @@ CHECKS: dict[str, Callable[[Process], str]] = {
     "parameters of each row": parameters_of_each_row,
     "equal rng, equal displacements": equal_rng_equal_displacements,
     "global state untouched": global_state_untouched,
+    "nothing printed": nothing_printed,
     "rows independent of others": rows_independent_of_others,
     "finite in single precision": finite_in_single_precision,
     "nonsense refused": nonsense_refused,

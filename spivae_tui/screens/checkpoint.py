@@ -106,6 +106,7 @@ class CheckpointScreen(SpivaeScreen):
     def _show_analyses(self, analyses: list[Analysis]) -> None:
         from spivae.analysis import DataOptions, declared_options
 
+        self.spivae.tell_of_broken_plugins()
         self.analyses = analyses
         self.data = {option.name: option.default for option in declared_options(DataOptions)}
         titles = [analysis.title or analysis.name for analysis in analyses]

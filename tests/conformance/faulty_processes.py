@@ -92,6 +92,12 @@ class ChangesTheta(Right):
         return super().displacements(rng, theta, steps)
 
 
+class Chatty(Right):
+    def displacements(self, rng, theta, steps):
+        print("hello")
+        return super().displacements(rng, theta, steps)
+
+
 class SkipsBySlowRows(Right):
     def displacements(self, rng, theta, steps):
         rng.standard_normal(int(1e4 * theta[-1, 1]))
@@ -198,6 +204,7 @@ FAULTS = {
     SeedsPython: "global state untouched",
     SetsTheEnvironment: "global state untouched",
     ChangesTheta: "global state untouched",
+    Chatty: "nothing printed",
     SkipsBySlowRows: "rows independent of others",
     Overflows: "finite in single precision",
     TakesNonsense: "nonsense refused",

@@ -303,6 +303,7 @@ class FakePlugins:
 
     analyses = {"distribution": Distribution(), "curve": Curve()}  # noqa: RUF012
     exporters = {}  # noqa: RUF012
+    infos = []  # noqa: RUF012
 
 
 class FakeWorker:

@@ -112,6 +112,19 @@ async def test_plugins_that_cannot_be_loaded_are_told_of() -> None:
         await fakes.until(pilot, lambda: "is no TOML" in told(app))
 
 
+async def test_broken_plugins_are_told_of_once_where_analyses_are_shown() -> None:
+    app = fakes.app(plugins=Found)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await fakes.until(pilot, lambda: not app.screen.busy)  # type: ignore[attr-defined]
+        for _ in range(2):
+            await pilot.press("end", "enter")
+            await fakes.until(pilot, lambda: getattr(app.screen, "analyses", None))
+            await pilot.press("escape")
+            await pilot.pause()
+        said = [note.message for note in app._notifications]
+        assert said == ["levy: p in the list of checkpoints tells more."]
+
+
 def test_the_services_switch_in_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from spivae import plugin_settings
     from spivae_tui.services import Services
