@@ -20,13 +20,19 @@ Made = TypeVar("Made")
 def in_threads(work: Callable[[int, slice], Made], rows: int, least: int = 1) -> list[Made]:
     """`work(thread, rows)` for equal shares of the rows, of at least so many; the answers in order.
 
-    As many threads as torch has here; one that is alone is the caller's own.
+    As many threads as torch has here; one that is alone is the caller's own. In each of them torch has one
+    thread: two would wait for each other in every product, even the smallest.
     """
     threads = max(1, min(torch.get_num_threads(), rows // least))
     bounds = [rows * k // threads for k in range(threads + 1)]
     shares = [slice(*bounds[k : k + 2]) for k in range(threads)]
     if threads == 1:
-        return [work(0, shares[0])]
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return [work(0, shares[0])]
+        finally:
+            torch.set_num_threads(before)
     futures = [_pool(threads).submit(work, k, share) for k, share in enumerate(shares)]
     return [future.result() for future in futures]
 

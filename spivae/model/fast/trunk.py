@@ -161,7 +161,7 @@ class _Pass:
         return du, dc, of_blocks + of_head
 
     def _head_backward(self, gradient: Tensor, d_total: Tensor) -> list[Tensor]:
-        """Fills the gradient of the summed skips before the first relu; returns those of the head's weights."""
+        """Fills the gradient of the summed skips before the first relu; returns that of the head."""
         weights = self.weights
         d_hidden = torch.mm(gradient.T, weights.out, out=self._take(self.skip))
         relu_gradient(d_hidden, self.hidden, 0, grad_input=d_hidden)
