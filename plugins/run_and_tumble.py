@@ -48,7 +48,9 @@ class RunAndTumble(Process):
             return first[rows] * (1 - 2 * (number % 2))
 
         drawn = straight_flights(exponential_waits(rng, rate[:, 0]), velocity, len(v), steps)
-        drawn += np.sqrt(2 * d) * rng.standard_normal(drawn.shape, dtype=np.float32)
+        noise = rng.standard_normal(drawn.shape, dtype=np.float32)
+        noise *= np.sqrt(2 * d).astype(np.float32)
+        drawn += noise
         return drawn
 
     def msd(self, theta: Array, t: Array) -> Array:

@@ -43,35 +43,35 @@ def exponential_waits(rng: np.random.Generator, rate: Array) -> Waits:
 
 
 def renewal_sums(waits: Waits, sizes: Callable[[Array], Array], n: int, steps: int) -> Array:
-    """Displacements (n, steps) of paths that rest for the length of every wait, and jump when it ends.
+    """Displacements (n, steps), float32, of paths that rest for every wait, and jump when it ends.
 
     The first wait begins at time 0. `sizes(rows)` gives the lengths (m,) of m jumps: of which rows.
     """
-    out = np.zeros((n, steps))
+    out = np.zeros((n, steps), dtype=np.float32)
     for rows in _blocks(n):
         row, _, begin, duration = _spells(waits, rows, steps)
         end = begin + duration
         jumps = end < steps
         row = rows[row[jumps]]
-        np.add.at(out.reshape(-1), row * steps + end[jumps].astype(int), sizes(row))
+        np.add.at(out.reshape(-1), row * steps + end[jumps].astype(int), sizes(row).astype(np.float32))
     return out
 
 
 def straight_flights(waits: Waits, rate: Callable[[Array, Array, Array], Array], n: int, steps: int) -> Array:
-    """Displacements (n, steps) of paths that are straight for the length of every wait.
+    """Displacements (n, steps), float32, of paths that are straight for the length of every wait.
 
     `rate(rows, number, duration)` gives the slopes (m,) of m flights: of which rows, the how many-th of its
     row each is (from 0), and how long it lasts.
     """
-    out = np.empty((n, steps))
+    out = np.empty((n, steps), dtype=np.float32)
     for rows in _blocks(n):
         row, number, begin, duration = _spells(waits, rows, steps)
         slope = rate(rows[row], number, duration)
         end, whole = begin + duration, np.ceil(begin)
         # each step first as if the flight that goes on at its begin lasted to its end
         upto = np.minimum(np.ceil(end), steps)
-        out[rows] = np.repeat(slope, (upto - np.minimum(whole, upto)).astype(int)).reshape(-1, steps)
-        drawn, start = out[rows[0] : rows[-1] + 1].reshape(-1), row * steps
+        drawn = np.repeat(slope, (upto - np.minimum(whole, upto)).astype(int))
+        start = row * steps
         # then less what comes after that flight's end, and with all that begins later
         late = (end > whole) & (end < steps)
         np.subtract.at(drawn, (start + upto.astype(int) - 1)[late], ((upto - end) * slope)[late])
@@ -81,6 +81,7 @@ def straight_flights(waits: Waits, rate: Callable[[Array, Array, Array], Array],
             (start + whole.astype(int) - 1)[part],
             ((np.minimum(end, whole) - begin) * slope)[part],
         )
+        out[rows] = drawn.reshape(-1, steps)
     return out
 
 

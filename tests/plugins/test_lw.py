@@ -37,8 +37,8 @@ def test_the_mean_square_grows_with_the_exponent_in_the_end(alpha: float) -> Non
 def test_flights_are_straight_and_as_long_as_their_power_law_says(alpha: float) -> None:
     v = 0.2
     x = draw(LW, [alpha, v], 20_000, 3) / v
-    assert np.abs(x).max() < 1 + 1e-12
-    assert_allclose(np.abs(x[:, 0]), 1)  # no flight ends before time 1
+    assert np.abs(x).max() < 1 + 1e-6
+    assert_allclose(np.abs(x[:, 0]), 1, rtol=1e-6)  # no flight ends before time 1
     assert errors_away(x[:, 0], 0.0) < 5
     # a flight that ends in the second step goes on in the same direction half of the time
     straight = np.isclose(x[:, 0], x[:, 1])
