@@ -20,6 +20,7 @@ from spivae.errors import SpivaeError
 from spivae.model.fast.threads import in_threads
 from spivae.model.losses import LOG_STD_FLOOR
 from spivae.model.stepper import Said, Stepper
+from spivae.model.steppers import AnyStepper, stepper
 from spivae.model.vae import WaveNetVAE
 
 # trajectories that are worth a thread of their own: with fewer, threads wait for each other's Python
@@ -82,14 +83,14 @@ def sample(
         tell = progress if thread == 0 else None
         try:
             with torch.inference_mode():
-                stepper = Stepper(
+                maker = stepper(
                     model,
                     rows.stop - rows.start,
                     None if c is None else c[rows],
                     None if g is None else g[rows],
                 )
                 parts = [part[:, rows].split(1) for part in (made, uniform, normal)]
-                for step in _steps(stepper, model.args.first_predicted, *parts):
+                for step in _steps(maker, model.args.first_predicted, *parts):
                     if ended.is_set():  # another thread has failed
                         return
                     if tell is not None and step % 100 == 0:
@@ -103,7 +104,7 @@ def sample(
 
 
 def _steps(
-    stepper: Stepper,
+    maker: Stepper | AnyStepper,
     first: int,
     made: Sequence[Tensor],
     uniform: Sequence[Tensor],
@@ -112,10 +113,10 @@ def _steps(
     """Fill `made` (1, B) each, the first of which is displacement `first`; gives the number of each step."""
     x = torch.zeros_like(made[0])
     for index in range(1, first):  # the history: only fills the past
-        stepper.push(x, index)
+        maker.push(x, index)
     for step, out in enumerate(made):
-        stepper.push(x, first + step)
-        _draw(stepper.say(first + step), uniform[step], normal[step], out)
+        maker.push(x, first + step)
+        _draw(maker.say(first + step), uniform[step], normal[step], out)
         x = out
         yield step
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from test_model import VARIANTS, make
+from test_scaled import stirred as scaled_model
 
 from spivae.checkpoint.load import load_checkpoint
 from spivae.errors import SpivaeError
@@ -60,6 +61,32 @@ def test_samples_equal_a_full_pass_over_themselves(changes: dict[str, Any]) -> N
     made = sample(model, c, steps, noise=noise, count=3, g=g)
     assert made.shape == (3, steps)
     assert torch.allclose(made, rebuilt(model, made, c, noise, g), atol=1e-5, rtol=1e-4)
+
+
+class Doubled(WaveNetVAE):
+    """An architecture of somebody else's."""
+
+    def predict(self, x: torch.Tensor, c: torch.Tensor | None, g: torch.Tensor | None = None) -> torch.Tensor:
+        return 2 * super().predict(x, c, g)
+
+
+@pytest.mark.parametrize("changes", [{}, {"linear": 0}, {"num_mixtures": 2}, {"linear": 8}, None])
+@torch.inference_mode()
+def test_samples_of_other_architectures_equal_a_full_pass_too(changes: dict[str, Any] | None) -> None:
+    model = scaled_model(0.05, **changes) if changes is not None else Doubled(make().args)
+    if changes is None:
+        model.load_state_dict(make().state_dict())
+    steps, generator = 600, torch.Generator().manual_seed(0)
+    c = model.decode(0.3 * torch.randn(3, 3, generator=generator), conditioning_length(model, steps))
+    noise = draw_noise(steps, 3, generator)
+    made = sample(model, c, steps, noise=noise, count=3)
+    assert torch.isfinite(made).all()
+    assert torch.allclose(made, rebuilt(model, made, c, noise, None), atol=1e-5, rtol=1e-4)
+
+
+def test_an_architecture_of_somebody_else_cannot_pad() -> None:
+    with pytest.raises(SpivaeError, match="use_pad: a Doubled cannot generate with padding"):
+        sample(Doubled(make(use_pad=True).args), torch.zeros(1, 2, 10))
 
 
 @torch.inference_mode()

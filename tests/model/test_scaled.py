@@ -35,11 +35,11 @@ def make(**changes: Any) -> ScaledWaveNetVAE:
     return build_scaled(args, torch.Generator().manual_seed(1)).eval()
 
 
-def stirred(**changes: Any) -> ScaledWaveNetVAE:
+def stirred(size: float = 0.1, **changes: Any) -> ScaledWaveNetVAE:
     model, generator = make(**changes), torch.Generator().manual_seed(3)
     with torch.no_grad():
         for weight in model.parameters():
-            weight.add_(0.1 * torch.randn(weight.shape, generator=generator))
+            weight.add_(size * torch.randn(weight.shape, generator=generator))
     return model
 
 
