@@ -10,8 +10,8 @@ _WARM_UP = 0.25
 MOST_MOMENTUM, LEAST_MOMENTUM = 0.95, 0.85  # at the lowest and at the highest rate
 
 
-# beta grows late: the latents first learn what there is to know, and are then pruned at the last value
-_GROWTH = 0.5, 0.75
+# Beta grows late, at rates so low already that a latent which is worth a nat is not lost to their noise.
+_GROWTH = 0.6, 0.95
 
 
 def _cosine(start: float, end: float, fraction: float) -> float:
@@ -39,7 +39,7 @@ def one_cycle(step: int, steps: int, lr_max: float) -> tuple[float, float]:
 
 
 def growing(step: int, steps: int, betas: tuple[float, float]) -> float:
-    """Beta at step 0..steps-1 of a phase: the first of `betas` for a half, then linearly to the second."""
+    """Beta at step 0..steps-1 of a phase: the first of `betas`, from 60 to 95 % of it growing to the second."""
     begin, end = _GROWTH
     position = step / max(steps - 1, 1)
     grown = min(1.0, max(0.0, (position - begin) / (end - begin)))

@@ -26,10 +26,10 @@ def test_a_phase_of_one_step_is_possible() -> None:
     assert one_cycle(0, 1, 1e-3)[0] > 0
 
 
-def test_beta_grows_in_the_third_quarter() -> None:
+def test_beta_grows_late() -> None:
     betas = [growing(step, 401, (0.1, 1.1)) for step in range(401)]
-    assert betas[:201] == [0.1] * 201
-    assert betas[250] == pytest.approx(0.6)
-    assert betas[300:] == pytest.approx([1.1] * 101)
+    assert betas[:241] == pytest.approx([0.1] * 241)
+    assert betas[310] == pytest.approx(0.6)
+    assert betas[380:] == pytest.approx([1.1] * 21)
     assert growing(7, 9, (0.3, 0.3)) == 0.3
     assert growing(0, 1, (0.1, 1.0)) == 0.1
