@@ -164,7 +164,7 @@ def simulate(process: Process, theta: Array, steps: int, rng: np.random.Generato
         raise SpivaeError(
             f"process {process.name}: made displacements {drawn.shape}, not {(len(theta), steps)}"
         )
-    return Dataset(drawn.astype(np.float32)[:, None, :], theta, process.names, process.name)
+    return Dataset(np.asarray(drawn, dtype=np.float32)[:, None, :], theta, process.names, process.name)
 
 
 def simulate_grid(
