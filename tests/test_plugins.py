@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -123,6 +126,49 @@ def test_events_reach_every_plugin_and_a_raising_one_is_named(tmp_path: Path) ->
     plugins.notify("epoch_finished", warnings.append, run=None, metrics=metrics)
     assert metrics == {"heard": 1}
     assert warnings == ["plugin a_fails: epoch_finished: ValueError: no"]
+
+
+def test_a_plugin_that_failed_hears_of_no_event(tmp_path: Path) -> None:
+    heard = (
+        "from spivae.api import hookimpl\n@hookimpl\ndef epoch_finished(metrics):\n    metrics['heard'] = 1\n"
+    )
+    failing = "@hookimpl\ndef register_processes(register):\n    register(1)\n"
+    plugins, infos = load(tmp_path, broken=heard + failing)
+    assert infos["broken"].status == "error"
+    metrics: dict[str, int] = {}
+    plugins.notify("epoch_finished", pytest.fail, run=None, metrics=metrics)
+    assert metrics == {}
+
+
+def test_a_plugin_that_comes_back_too_late_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a thread, as in the app, one that catches everything goes on for as long as it likes."""
+    monkeypatch.setenv("SPIVAE_PLUGIN_SECONDS", "0.1")
+    plugins, back = Plugins(), threading.Event()
+
+    def find() -> object:
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            try:
+                time.sleep(0.02)
+            except BaseException:  # noqa: BLE001  # what a plugin may do
+                continue
+        back.set()
+        return ModuleType("late")
+
+    loading = threading.Thread(target=plugins.load, args=("late", "here", "", find))
+    loading.start()
+    loading.join()
+    assert "did not come back" in (plugins.info("late").error or "")
+    assert back.wait(5)
+    time.sleep(0.1)
+    assert not plugins.manager.has_plugin("late")
+
+
+@pytest.mark.parametrize("given", ["soon", "0", "-1", "nan"])
+def test_a_patience_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("SPIVAE_PLUGIN_SECONDS", given)
+    with pytest.raises(SpivaeError, match=f"SPIVAE_PLUGIN_SECONDS: '{given}' is no number of seconds"):
+        Plugins()
 
 
 FOREIGN = """
