@@ -39,7 +39,7 @@ def one_cycle(step: int, steps: int, lr_max: float) -> tuple[float, float]:
 
 
 def growing(step: int, steps: int, betas: tuple[float, float]) -> float:
-    """Beta at step 0..steps-1 of a phase: the first of `betas`, from 60 to 95 % of it growing to the second."""
+    """Beta at step 0..steps-1 of a phase: the first of `betas`, growing to the second from 60 % to 95 %."""
     begin, end = _GROWTH
     position = step / max(steps - 1, 1)
     grown = min(1.0, max(0.0, (position - begin) / (end - begin)))
