@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -55,8 +57,6 @@ def test_every_check_has_a_plugin_that_fails_it() -> None:
 
 
 def test_the_checks_need_no_torch_to_be_imported() -> None:
-    import subprocess
-
     code = (
         "import sys, spivae.conformance.analyses, spivae.conformance.processes; print('torch' in sys.modules)"
     )
@@ -141,3 +141,25 @@ def test_the_command_counts_and_tells(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_checking_what_is_not_there_names_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugin", "check", "sbn"]) == 2
     assert "did you mean 'sbm'?" in capsys.readouterr().err
+
+
+def test_pytest_runs_the_same_checks_for_the_plugins_that_are_named(tmp_path: Path) -> None:
+    plugin = tmp_path / "lazy.py"
+    plugin.write_text(FAULTY)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        "-p",
+        "no:cacheprovider",
+        "--pyargs",
+        "spivae.conformance",
+    ]
+    named = {**os.environ, "SPIVAE_PLUGINS": str(plugin), "SPIVAE_CHECK": "lazy"}
+    done = subprocess.run(command, cwd=tmp_path, env=named, capture_output=True, text=True, check=False)
+    last = done.stdout.splitlines()[-1]
+    assert "1 failed" in last, done.stdout
+    assert "test_conforms[process lazy: nonsense refused]" in done.stdout
+    assert "has no msd" in done.stdout
