@@ -10,6 +10,7 @@ import bench
 import numpy as np
 import plain
 import pytest
+import scaling
 import torch
 from rows import ROWS, Row
 from timing import Measured, compare
@@ -79,3 +80,18 @@ def test_the_plain_data_have_the_variance_of_ours() -> None:
         # displacements are correlated: the whole distance is the sharpest
         distance = made.sum(1)
         assert distance.var() == pytest.approx(2e-2 * 50**1.5, rel=5 * np.sqrt(2 / 400))
+
+
+def test_the_scaling_of_a_step_is_measured_and_exported(tmp_path: Path) -> None:
+    out = tmp_path / "scaling.json"
+    assert scaling.main(["--toy", "--export", str(out)]) == 0
+    found = json.loads(out.read_text())
+    for dimension in scaling.DIMENSIONS:
+        assert len(found["arrays"][f"{dimension.name}_time"]) == len(dimension.sizes)
+    # an even bigger model takes longer, on however busy a machine
+    assert found["scalars"]["channels_exponent"] > 0
+
+
+def test_the_exponent_is_that_of_the_power_law() -> None:
+    sizes = np.array([1.0, 3.0, 10.0])
+    assert scaling.exponent(sizes, 5 * sizes**1.7) == pytest.approx((1.7, 5.0))
