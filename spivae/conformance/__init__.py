@@ -10,8 +10,8 @@ loaded. A plugin's own tests have them one by one:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from spivae.conformance.checking import Broken as Broken
 from spivae.conformance.checking import Check as Check
@@ -22,18 +22,31 @@ from spivae.conformance.checking import find as find
 
 if TYPE_CHECKING:
     from spivae.analysis import Analysis
+    from spivae.exporter import Exporter
+    from spivae.model.architectures import Architecture
     from spivae.plugins import Plugins
     from spivae.process import Process
 
 
-def checks(subject: Process | Analysis) -> list[Check]:
-    """All checks of a process or an analysis."""
+def checks(subject: Process | Analysis | Architecture | Exporter) -> list[Check]:
+    """All checks of a process, an analysis, an architecture or an exporter."""
+    # a kind's checks are imported where there is one to check
+    from spivae.exporter import Exporter
+    from spivae.model.architectures import Architecture
     from spivae.process import Process
 
     if isinstance(subject, Process):
         from spivae.conformance.processes import checks_of_process
 
         return list(checks_of_process(subject))
+    if isinstance(subject, Architecture):
+        from spivae.conformance.architectures import checks_of_architecture
+
+        return list(checks_of_architecture(subject))
+    if isinstance(subject, Exporter):
+        from spivae.conformance.exporters import checks_of_exporter
+
+        return list(checks_of_exporter(subject))
     from spivae.conformance.analyses import checks_of_analysis
 
     return list(checks_of_analysis(subject))
@@ -43,11 +56,14 @@ def checks_of_plugin(name: str, plugins: Plugins, folders: Sequence[str] = ()) -
     """All checks of a plugin, and of what it provides. Raises SpivaeError where no plugin has this name."""
     from spivae.conformance.importing import checks_of_import
 
+    provided: dict[str, Mapping[str, Any]] = {
+        "process": plugins.processes,
+        "analysis": plugins.analyses,
+        "architecture": plugins.architectures,
+        "exporter": plugins.exporters,
+    }
     info = plugins.info(name)
     yield from checks_of_import(name, tuple(folders))
-    for provided in info.provides:
-        kind, _, subject = provided.partition(" ")
-        if kind == "process":
-            yield from checks(plugins.processes[subject])
-        elif kind == "analysis":
-            yield from checks(plugins.analyses[subject])
+    for words in info.provides:
+        kind, _, subject = words.partition(" ")
+        yield from checks(provided[kind][subject])

@@ -71,6 +71,7 @@ class ScaledVAE(Autoencoder):
 
 
 @functools.cache
+@torch.inference_mode(False)  # kept for trainings too, whichever comes first
 def _times(trained: int, knots: int, length: int) -> tuple[Tensor, Tensor]:
     """What makes values at each step of those at the knots (length, K); ln t around its mean (length,)."""
     log_time = torch.arange(1, trained + 1, dtype=torch.float64).log()

@@ -118,7 +118,7 @@ class TakesNonsense(Right):
 
 class RowByRow(Right):
     def displacements(self, rng, theta, steps):
-        time.sleep(1e-3 * len(theta))
+        time.sleep(5e-4 * len(theta))
         return super().displacements(rng, theta, steps)
 
 

@@ -10,11 +10,22 @@ import time
 from pathlib import Path
 
 import faulty_analyses
+import faulty_architectures
 import faulty_processes
 import pytest
 
 from spivae.cli import main
-from spivae.conformance import Check, analyses, checks, counts, find, importing, processes
+from spivae.conformance import (
+    Check,
+    analyses,
+    architectures,
+    checks,
+    counts,
+    exporters,
+    find,
+    importing,
+    processes,
+)
 from spivae.conformance.checking import Broken, NotApplicable
 
 
@@ -51,15 +62,36 @@ def test_nothing_is_found_in_an_analysis_without_faults() -> None:
     assert counts(found) == {"passed": len(analyses.CHECKS), "failed": 0, "advice": 0, "skipped": 0}, found
 
 
+@pytest.mark.parametrize("fault", faulty_architectures.FAULTS)
+def test_the_check_of_an_architectures_fault_finds_it(fault: str) -> None:
+    architecture, name = faulty_architectures.FAULTS[fault]
+    finding = find(one(architecture, name))
+    assert finding.status == "failed", finding
+
+
+@pytest.mark.parametrize(("kind", "name"), faulty_architectures.OF_EXPORTERS.items())
+def test_the_check_of_an_exporters_fault_finds_it(kind: type, name: str) -> None:
+    assert find(one(kind(), name)).status == "failed"
+
+
+@pytest.mark.parametrize("right", [faulty_architectures.RIGHT, faulty_architectures.Writes()])
+def test_nothing_is_found_in_an_architecture_or_exporter_without_faults(right: object) -> None:
+    found = [find(check) for check in checks(right)]
+    assert {finding.status for finding in found} == {"passed"}, found
+
+
 def test_every_check_has_a_plugin_that_fails_it() -> None:
     assert set(faulty_processes.FAULTS.values()) == set(processes.CHECKS)
     assert set(faulty_analyses.FAULTS.values()) == set(analyses.CHECKS)
+    assert {name for _, name in faulty_architectures.FAULTS.values()} == set(architectures.CHECKS)
+    assert set(faulty_architectures.OF_EXPORTERS.values()) == set(exporters.CHECKS)
 
 
 def test_the_checks_need_no_torch_to_be_imported() -> None:
-    code = (
-        "import sys, spivae.conformance.analyses, spivae.conformance.processes; print('torch' in sys.modules)"
+    modules = ", ".join(
+        f"spivae.conformance.{name}" for name in ("analyses", "architectures", "exporters", "processes")
     )
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
