@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 def tell_cost(recipe: Recipe, process: Process, threads: int | None, as_json: bool) -> None:
     """Probe and print: a page, or the fields of `Cost` as JSON."""
-    from spivae.training.threads import check_threads, wait_quietly
-
-    check_threads(threads)
-    wait_quietly()
     from spivae.training.cost import estimate
 
     cost = estimate(recipe, process, threads)

@@ -68,14 +68,13 @@ def lr_find(
     from spivae.exporting import About, check, export
     from spivae.figure.lr_sweep import sweep_figure
     from spivae.training.lr_finder import check_sweep, find_lr
-    from spivae.training.threads import check_threads, free_threads, wait_quietly
+    from spivae.training.threads import check_threads, free_threads
 
     targets = [check(path) for path in dict.fromkeys(exports)]
     check_threads(threads)
     chosen = read_recipe(recipe, overrides)
     check_sweep(chosen, phase, low, high, steps)
     process = common.plugins().process(chosen.process.name)
-    wait_quietly()
     import torch
 
     torch.set_num_threads(threads or free_threads())

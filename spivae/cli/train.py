@@ -149,9 +149,6 @@ def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
     with stopping_on_signals() as asked:
         try:
             process = plugins.process(run.recipe.process.name)
-            from spivae.training.threads import wait_quietly
-
-            wait_quietly()
             from spivae.cli.training_progress import reporter
             from spivae.training.loop import Events
             from spivae.training.loop import train as trained

@@ -17,14 +17,6 @@ _ROUNDS, _LEAST_SECONDS = 3, 0.2
 _GLANCES = 9
 
 
-def wait_quietly() -> None:
-    """Let threads sleep while they wait: call it before torch is imported, which reads this once.
-
-    Threads that spin slow each other down sixfold as soon as two processes share the cores.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-
 def usable_threads() -> int:
     """How many threads this process may use, or what OMP_NUM_THREADS says."""
     wish = os.environ.get("OMP_NUM_THREADS", "")

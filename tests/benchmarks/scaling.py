@@ -9,27 +9,27 @@ is the median of their ratio, and the exponent of the power law through the poin
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from spivae.training.threads import usable_threads, wait_quietly
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read once, when torch is loaded
 
-wait_quietly()
+import numpy as np
+import torch
+from timing import Work, seconds
 
-import numpy as np  # noqa: E402  # torch reads the policy once, when it is loaded
-import torch  # noqa: E402
-from timing import Work, seconds  # noqa: E402
-
-from spivae.analysis import Result  # noqa: E402
-from spivae.exporting import About, check, export  # noqa: E402
-from spivae.figure.showing import show  # noqa: E402
-from spivae.figure.spec import Axis, Figure, Line, Panel, Points  # noqa: E402
-from spivae.model.arguments import ModelArgs  # noqa: E402
-from spivae.model.vae import build  # noqa: E402
-from spivae.training.loop import make_optimizer, train_step  # noqa: E402
+from spivae.analysis import Result
+from spivae.exporting import About, check, export
+from spivae.figure.showing import show
+from spivae.figure.spec import Axis, Figure, Line, Panel, Points
+from spivae.model.arguments import ModelArgs
+from spivae.model.vae import build
+from spivae.training.loop import make_optimizer, train_step
+from spivae.training.threads import usable_threads
 
 ROUNDS = 5
 

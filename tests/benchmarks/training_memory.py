@@ -8,14 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from spivae.training.loop import Events, train
 from spivae.training.recipe import Recipe, with_overrides
 from spivae.training.run import Run
-from spivae.training.threads import wait_quietly
-
-wait_quietly()
-
-from spivae.training.loop import Events, train  # noqa: E402  # torch comes with it
-from spivae_plugins.sbm import ScaledBrownianMotion  # noqa: E402
+from spivae_plugins.sbm import ScaledBrownianMotion
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -111,12 +110,3 @@ def test_what_runs_at_this_moment_is_seen() -> None:
 def test_a_number_of_threads_that_is_none_is_refused(count: int) -> None:
     with pytest.raises(SpivaeError, match=f"threads: needs at least 1, not {count}"):
         threads.check_threads(count)
-
-
-def test_threads_wait_quietly_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    threads.wait_quietly()
-    assert os.environ["OMP_WAIT_POLICY"] == "active"
-    monkeypatch.delenv("OMP_WAIT_POLICY")
-    threads.wait_quietly()
-    assert os.environ["OMP_WAIT_POLICY"] == "passive"
