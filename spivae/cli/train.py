@@ -106,10 +106,11 @@ def find_recipe(name: str) -> Path:
             return candidate
     if path.is_dir():
         raise SpivaeError(f"{name}: is a folder; name a recipe (.toml) in it")
-    known = {file.stem: file.stem for file in shipped.glob("*.toml")}
+    names = sorted(file.stem for file in shipped.glob("*.toml"))
+    known = {name: name for name in names}
     known |= {file.stem: str(file) for file in path.parent.glob("*.toml")} if path.parent.is_dir() else {}
     near = difflib.get_close_matches(path.name.removesuffix(".toml"), known, 1)
-    hint = f"did you mean {known[near[0]]}?" if near else f"shipped are {', '.join(sorted(known)) or 'none'}"
+    hint = f"did you mean {known[near[0]]}?" if near else f"shipped are {', '.join(names) or 'none'}"
     raise SpivaeError(f"{name}: no such recipe; {hint}")
 
 

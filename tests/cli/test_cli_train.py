@@ -243,6 +243,14 @@ def test_a_wrong_recipe_names_the_field_and_starts_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+def test_an_unknown_recipe_is_answered_with_those_that_are_shipped(spivae, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "another.toml").write_text("")
+    failed = spivae("train", "xyz")
+    assert failed.code == 2
+    assert failed.err == "error: xyz: no such recipe; shipped are sbm, tiny\n"
+
+
 def test_a_shipped_model_s_name_stands_for_its_recipe():
     from spivae.cli.train import find_recipe
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from spivae.dataset import save_npz, simulate_grid
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.model.scaled import ScaledWaveNetVAE
 from spivae.prediction import predict
+from spivae.training import threads
 from spivae.training.data import TrainingData, recipe_grid
 from spivae.training.loop import Events, train
 from spivae.training.metrics import MetricsReader
@@ -116,6 +118,30 @@ def test_a_scaled_model_trains_at_a_beta_that_grows(tmp_path: Path) -> None:
     assert checkpoint.beta == pytest.approx(1e-2)
     assert isinstance(loaded, ScaledWaveNetVAE)
     assert checkpoint.receptive_field == loaded.receptive_field == 8
+
+
+def test_the_probe_for_threads_is_noted_and_leaves_the_weights_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def choose(step: Callable[[], object], free: int) -> int:
+        tried.append((threads.choose(step, free), free))
+        return 1  # whatever was found: equal threads give equal bits
+
+    monkeypatch.setattr("spivae.training.loop.free_threads", lambda run: 2)
+    monkeypatch.setattr("spivae.training.loop.choose", choose)
+    probed = Run.create(tmp_path / "probed", TINY)
+    train(probed, SBM)
+    assert [free for _, free in tried] == [2]
+    info = Run.open(probed.path).info
+    assert (info.threads, info.code_path, info.why_plain) == (1, "fast", None)
+    told = trained(tmp_path / "told")
+    first, second = (read(run.checkpoint_folder / "final.safetensors").weights for run in (probed, told))
+    assert first is not None
+    assert second is not None
+    for name in first:
+        assert_array_equal(first[name], second[name])
 
 
 def test_a_training_asked_to_stop_saves_and_leaves(tmp_path: Path) -> None:
