@@ -14,7 +14,7 @@ from spivae.checkpoint.naming import SUFFIXES, shipped_models
 from spivae.checkpoint.opening import one_line
 from spivae.checkpoint.reading import read_header
 from spivae.errors import SpivaeError
-from spivae.liveness import run_state
+from spivae.liveness import heartbeat_age, run_state
 
 if TYPE_CHECKING:
     from spivae.checkpoint.reading import Foreign
@@ -205,7 +205,8 @@ def _run_entry(path: str) -> Entry:
         return entry
     entry.name = one_line(run.id) or entry.name
     entry.process = one_line(run.process)
-    entry.state = one_line(run_state(run.state, run.host, run.pid, run.pid_started))
+    age = heartbeat_age(os.path.join(path, "LOCK"))
+    entry.state = one_line(run_state(run.state, run.host, run.pid, run.pid_started, age))
     if run.state == "failed":
         entry.error = one_line(run.error or "failed; its log.txt says why")
     metrics = os.path.join(path, "metrics.jsonl")

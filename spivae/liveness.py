@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 
 
@@ -41,12 +42,25 @@ def is_alive(pid: int, started: int | None) -> bool:
     return status[0] != "Z" and (started is None or int(status[19]) == started)
 
 
-def run_state(noted: str, host: str, pid: int, started: int | None) -> str:
-    """The state of a run: what it noted itself, but "lost" where its process on this host is gone.
+STALE_SECONDS = 120.0  # without a heartbeat; enough for clocks that differ and file systems that are slow
 
-    A queued run has no process until its launcher has noted one. The word of another host is taken.
+
+def heartbeat_age(lock: Path | str) -> float | None:
+    """Seconds since a trainer touched its lock; None where there is none. A clock set back gives 0."""
+    try:
+        return max(0.0, time.time() - os.stat(lock).st_mtime)
+    except OSError:
+        return None
+
+
+def run_state(noted: str, host: str, pid: int, started: int | None, beat_age: float | None = None) -> str:
+    """The state of a run: what it noted itself, but "lost" where its process is gone.
+
+    On this host the process is looked for. Of another one, `beat_age` is how many seconds ago it showed a
+    sign of life; None takes its word. A queued run has no process until its launcher has noted one.
     """
-    waiting = noted == "running" or (noted == "queued" and pid != 0)
-    if waiting and host == socket.gethostname() and not is_alive(pid, started):
-        return "lost"
-    return noted
+    if not (noted == "running" or (noted == "queued" and pid != 0)):
+        return noted
+    if host == socket.gethostname():
+        return noted if is_alive(pid, started) else "lost"
+    return "lost" if beat_age is not None and beat_age > STALE_SECONDS else noted

@@ -1,7 +1,13 @@
-"""metrics.jsonl: one JSON record a line, appended by the trainer and followed by any number of viewers."""
+"""metrics.jsonl: one JSON record a line, appended by the trainer and followed by any number of viewers.
+
+A training that is resumed repeats the steps since its last state. Every record bears the number of its
+`attempt`; the first record of a later one supersedes those of its step or epoch and of all after it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
 import os
 from pathlib import Path
@@ -11,12 +17,16 @@ import msgspec
 
 from spivae.errors import WorkFailed
 
+_EPOCH = b'"kind":"epoch"'
+
 
 class MetricsWriter:
     """Appends records, each in one write, so that a killed trainer leaves at most one torn line."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, marks: dict[str, Any] | None = None) -> None:
+        """`marks` are put into every record."""
         self.path = path
+        self._marks = marks or {}
         self._encoder = msgspec.json.Encoder()
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
@@ -34,8 +44,18 @@ class MetricsWriter:
         finite = {key: _finite(value) for key, value in record.items()}
         if finite != record:
             finite["diverged"] = True
+        line = self._encoder.encode(finite | self._marks) + b"\n"
         try:
-            os.write(self._descriptor, self._encoder.encode(finite) + b"\n")
+            written = os.write(self._descriptor, line)
+        except OSError as error:
+            raise WorkFailed(f"{self.path}: cannot be written ({error.strerror})") from error
+        if written < len(line):
+            raise WorkFailed(f"{self.path}: cannot be written ({os.strerror(errno.ENOSPC)})")
+
+    def sync(self) -> None:
+        """Have all records on disk. Raises WorkFailed."""
+        try:
+            os.fsync(self._descriptor)
         except OSError as error:
             raise WorkFailed(f"{self.path}: cannot be written ({error.strerror})") from error
 
@@ -89,3 +109,16 @@ class MetricsReader:
             return self._decoder.decode(line)
         except msgspec.DecodeError:  # a torn line, as a kill leaves it
             return None
+
+
+def epochs_so_far(path: Path, count: int) -> list[dict[str, Any]]:
+    """The records of the first `count` epochs, without those that were superseded."""
+    found: dict[int, dict[str, Any]] = {}
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        for line in file:
+            if _EPOCH in line:
+                with contextlib.suppress(msgspec.DecodeError):  # a torn line
+                    record = decode(line)
+                    found[int(record["epoch"])] = record
+    return [found[epoch] for epoch in sorted(found) if epoch <= count]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -14,7 +15,7 @@ import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.liveness import process_start, run_state
+from spivae.liveness import heartbeat_age, process_start, run_state
 from spivae.training import recipe as recipes
 from spivae.training.recipe import Recipe
 
@@ -52,6 +53,8 @@ class RunInfo(msgspec.Struct):
     why_plain: str | None = None
     device: str = "cpu"
     error: str | None = None
+    attempt: int = 0  # how many times a trainer has taken it up
+    lr_scale: float = 1.0  # times the recipe's learning rates
 
 
 class Run:
@@ -122,6 +125,15 @@ class Run:
         return self.path / "STOP"
 
     @property
+    def lock_path(self) -> Path:
+        return self.path / "LOCK"
+
+    @property
+    def state_path(self) -> Path:
+        """What a training is resumed from: see `spivae.training.state`."""
+        return self.path / "state" / "resume.safetensors"
+
+    @property
     def recipe(self) -> Recipe:
         return recipes.load(self.recipe_path)
 
@@ -144,6 +156,7 @@ class Run:
         info = self.info
         info.state, info.started, info.finished, info.error = "running", time.time(), None, None
         info.threads, info.device = threads, device
+        info.attempt += 1
         self.note_process(os.getpid())
 
     def end(self, state: State, error: str | None = None) -> None:
@@ -151,10 +164,18 @@ class Run:
         self.info.state, self.info.finished, self.info.error = state, time.time(), error
         self.save()
 
+    def end_badly(self, error: BaseException) -> None:
+        """Mark the training as failed, where that can still be written."""
+        with contextlib.suppress(
+            WorkFailed
+        ):  # a full disk or a deleted folder; viewers find the trainer gone
+            self.end("failed", str(error))
+
     def state(self) -> State:
-        """What run.json says, but "lost" where the trainer it names is gone from this host."""
+        """What run.json says, but "lost" where the trainer that it names is gone."""
         info = self.info
-        return cast(State, run_state(info.state, info.host, info.pid, info.pid_started))
+        age = heartbeat_age(self.lock_path)
+        return cast(State, run_state(info.state, info.host, info.pid, info.pid_started, age))
 
     def request_stop(self) -> None:
         """Ask the trainer to save and end; it looks for the file at every step."""

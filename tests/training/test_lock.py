@@ -1,0 +1,196 @@
+"""The lock of a run: one trainer at a time, freed by death, on this host and across hosts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from spivae.catalog import scan
+from spivae.errors import WorkFailed
+from spivae.liveness import STALE_SECONDS, process_start
+from spivae.training.lock import Lock, Locked, Owner, read_owner
+from spivae.training.recipe import Recipe
+from spivae.training.run import Run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(tmp_path, Recipe())
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """Another process of this host."""
+    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def held_by(run: Run, owner: Owner, age: float = 0.0) -> None:
+    run.lock_path.write_bytes(msgspec.json.encode(owner))
+    then = time.time() - age
+    os.utime(run.lock_path, (then, then))
+
+
+def test_a_lock_names_its_owner_and_leaves_nothing(run: Run):
+    with Lock.take(run):
+        assert read_owner(run.lock_path) == Owner.of(os.getpid())
+    assert not run.lock_path.exists()
+
+
+def test_a_living_owner_keeps_others_out(run: Run, sleeper: subprocess.Popen[bytes]):
+    held_by(run, Owner.of(sleeper.pid), age=10 * STALE_SECONDS)  # here, the process counts and no heartbeat
+    with pytest.raises(Locked, match=rf"is trained by process {sleeper.pid} on .*; `spivae stop {run.id}`"):
+        Lock.take(run, force=True)
+    assert read_owner(run.lock_path) == Owner.of(sleeper.pid)
+
+
+def test_a_dead_owner_frees_the_lock_at_once(run: Run, sleeper: subprocess.Popen[bytes]):
+    held_by(run, Owner.of(sleeper.pid))
+    sleeper.kill()
+    sleeper.wait()
+    with Lock.take(run):
+        assert read_owner(run.lock_path) == Owner.of(os.getpid())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="start times are read from /proc")
+def test_a_recycled_pid_is_not_taken_for_the_owner(run: Run, sleeper: subprocess.Popen[bytes]):
+    started = process_start(sleeper.pid)
+    assert started is not None
+    held_by(run, Owner(Owner.of(1).host, sleeper.pid, started - 1))
+    with Lock.take(run):
+        pass
+
+
+def test_an_owner_on_another_host_is_believed_while_it_beats(run: Run):
+    held_by(run, Owner("node07", 4242), age=STALE_SECONDS / 2)
+    for force in (False, True):
+        with pytest.raises(Locked, match="process 4242 on node07; `spivae stop"):
+            Lock.take(run, force=force)
+
+
+def test_a_silent_owner_on_another_host_is_overruled_by_force_alone(run: Run):
+    held_by(run, Owner("node07", 4242), age=600)
+    with pytest.raises(Locked, match=r"node07, which has shown no sign of life for 10 min; .* add --force"):
+        Lock.take(run)
+    with Lock.take(run, force=True):
+        assert read_owner(run.lock_path) == Owner.of(os.getpid())
+
+
+def test_a_clock_that_was_set_back_makes_nobody_silent(run: Run):
+    held_by(run, Owner("node07", 4242), age=-86400)
+    run.note_process(4242)
+    run.info.host, run.info.state = "node07", "running"
+    run.save()
+    assert run.state() == "running"
+    with pytest.raises(Locked, match="stop"):
+        Lock.take(run, force=True)
+
+
+def test_a_silent_run_of_another_host_is_lost(run: Run):
+    run.claim(threads=1, device="cpu")
+    run.info.host = "node07"
+    run.save()
+    for age, state in ((5.0, "running"), (600.0, "lost")):
+        held_by(run, Owner("node07", 4242), age=age)
+        assert Run.open(run.path).state() == state
+        assert next(iter(scan([run.path]))).state == state
+
+
+def test_a_lock_without_an_owner_is_waited_for_and_then_taken(run: Run, monkeypatch: pytest.MonkeyPatch):
+    run.lock_path.touch()  # somebody died between making it and writing into it
+    monkeypatch.setattr("spivae.training.lock._TORN_SECONDS", 0.1)
+    begin = time.monotonic()
+    with Lock.take(run):
+        assert time.monotonic() - begin > 0.05
+
+
+def test_a_beat_shows_life_and_notices_who_took_over(run: Run):
+    with Lock.take(run) as lock:
+        os.utime(run.lock_path, (0, 0))
+        lock.beat()
+        assert time.time() - run.lock_path.stat().st_mtime < 60
+        assert lock.lost is None
+        held_by(run, Owner("node07", 4242))
+        lock.beat()
+        assert lock.lost == f"{run.path}: process 4242 on node07 has taken over this training"
+    assert read_owner(run.lock_path) == Owner("node07", 4242)  # it is not ours to remove
+
+
+def test_a_beat_notices_that_the_run_is_gone(run: Run):
+    with Lock.take(run) as lock:
+        run.lock_path.unlink()
+        lock.beat()
+        assert str(lock.lost).endswith("its LOCK was deleted while it was trained")
+        shutil.rmtree(run.path)
+        lock.beat()
+        assert str(lock.lost).endswith("its folder was deleted while it was trained")
+
+
+def test_beats_come_by_themselves(run: Run):
+    with Lock.take(run) as lock:
+        os.utime(run.lock_path, (0, 0))
+        lock.keep_beating(0.01)
+        end = time.monotonic() + 10
+        while run.lock_path.stat().st_mtime == 0 and time.monotonic() < end:
+            time.sleep(0.01)
+        assert run.lock_path.stat().st_mtime > 0
+
+
+def test_of_many_that_free_a_dead_lock_at_once_one_gets_it(run: Run, sleeper: subprocess.Popen[bytes]):
+    held_by(run, Owner.of(sleeper.pid))
+    sleeper.kill()
+    sleeper.wait()
+    program = (
+        "import sys, time\n"
+        "from spivae.training.lock import Lock, Locked\n"
+        "from spivae.training.run import Run\n"
+        "run = Run.open(sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
+        "try: Lock.take(run)\n"
+        "except Locked: print('refused', flush=True)\n"
+        "else: print('taken', flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    rivals = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(run.path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    try:
+        assert [rival.stdout.readline() for rival in rivals] == ["ready\n"] * 4
+        for rival in rivals:
+            rival.stdin.write("go\n")
+            rival.stdin.flush()
+        said = sorted(rival.stdout.readline().strip() for rival in rivals)
+    finally:
+        for rival in rivals:
+            rival.kill()
+            rival.communicate()
+    assert said == ["refused"] * 3 + ["taken"]
+
+
+def test_a_lock_that_was_given_is_the_other_process_s(run: Run, sleeper: subprocess.Popen[bytes]):
+    with Lock.take(run) as lock:
+        lock.give(sleeper.pid)
+    assert read_owner(run.lock_path) == Owner.of(sleeper.pid)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_told(run: Run):
+    run.path.chmod(0o500)
+    try:
+        with pytest.raises(WorkFailed, match="LOCK: cannot be written"):
+            Lock.take(run)
+    finally:
+        run.path.chmod(0o700)
