@@ -13,6 +13,11 @@ from spivae.model.losses import Loss
 from spivae.model.vae import WaveNetVAE
 
 
+def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    """AdamW as torch makes it, weight by weight."""
+    return torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.95, 0.99), eps=1e-5, weight_decay=0.01)
+
+
 def step(
     model: WaveNetVAE, optimizer: torch.optim.Optimizer, x: Tensor, noise: Tensor, beta: float, clip: float
 ) -> float:

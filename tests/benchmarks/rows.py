@@ -57,7 +57,7 @@ def _batch(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def _step(toy: bool) -> Measured:
     x, noise = _batch(8 if toy else 256)
     ours, theirs = _model(), _model()
-    our_optimizer, their_optimizer = make_optimizer(ours, RATE), make_optimizer(theirs, RATE)
+    our_optimizer, their_optimizer = make_optimizer(ours, RATE), plain.make_optimizer(theirs)
     return compare(
         lambda: plain.step(theirs, their_optimizer, x, noise, BETA, CLIP),
         lambda: train_step(ours, our_optimizer, x, noise, BETA, CLIP),
@@ -81,7 +81,7 @@ def _epoch(toy: bool) -> Measured:
         recipe = with_overrides(recipe, {"process.grid.alpha": "{ low = 0.2, high = 1.8, n = 4 }"})
     data = TrainingData.prepare(recipe, ScaledBrownianMotion())
     ours, theirs = _model(), _model()
-    our_optimizer, their_optimizer = make_optimizer(ours, RATE), make_optimizer(theirs, RATE)
+    our_optimizer, their_optimizer = make_optimizer(ours, RATE), plain.make_optimizer(theirs)
     training = plain.Items(np.concatenate([x for x, _ in data.batches(0)]), 6)
     validation = plain.Items(data.validation.displacements, 6)
 
