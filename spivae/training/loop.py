@@ -6,8 +6,10 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -22,11 +24,13 @@ from spivae.model.vae import WaveNetVAE
 from spivae.process import Process
 from spivae.training.cells import cell_axes, describe_cells, for_header
 from spivae.training.data import TrainingData, example
+from spivae.training.lock import Lock, LockLost
 from spivae.training.memory import check_memory, needed_memory
-from spivae.training.metrics import MetricsWriter
+from spivae.training.metrics import MetricsWriter, epochs_so_far
 from spivae.training.recipe import Phase, to_table
 from spivae.training.run import Run
 from spivae.training.schedule import growing, one_cycle
+from spivae.training.state import Position, State, fingerprint, read_state, write_state
 from spivae.training.threads import check_threads, choose, free_threads, usable_threads
 
 WEIGHT_DECAY = 0.01
@@ -54,27 +58,40 @@ def train(
     device: str = "cpu",
     events: Events | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    resume: bool = False,
 ) -> Outcome:
     """Train a run's recipe to its end, or until `should_stop` or a STOP file says so.
 
     Writes metrics.jsonl, and checkpoints at every phase's end (`phase-N`), at the best validation (`best`),
-    every `checkpoint_every` steps (`last`) and at the end (`final` or `stopped`, in place of `last`).
-    `threads` are chosen by a short probe where they are not given. Raises WorkFailed where the loss is no
-    longer finite, or where the memory does not suffice.
+    every `checkpoint_every` steps (`last`, and the state to resume from) and at the end (`final` or
+    `stopped`, in place of `last`). `resume` goes on from that state, with the threads of before, to the very
+    weights of a training that was never interrupted; without a state it begins anew.
+
+    `threads` are chosen by a short probe where they are not given. Raises Locked where another process trains
+    this run; WorkFailed where the loss is no longer finite, where the memory does not suffice, or where the
+    run is taken away (LockLost).
     """
     check_threads(threads)
-    torch.set_num_threads(threads or 1)
-    run.claim(threads or 0, device)
     events = events or Events()
-    try:
-        trainer = _Trainer(run, process, threads, device, events, should_stop)
-        events.started(run)
-        outcome = trainer.train()
-    except Exception as error:
-        run.end("failed", str(error))
-        events.finished(run, "failed")
-        raise
-    run.end(outcome)
+    with Lock.take(run) as lock:
+        run.refresh()
+        state = read_state(run) if resume else None
+        threads = threads or (run.info.threads if resume else 0)
+        torch.set_num_threads(threads or 1)
+        run.claim(threads, device)
+        lock.keep_beating()
+        try:
+            trainer = _Trainer(run, process, threads or None, device, events, should_stop, lock, state)
+            events.started(run)
+            outcome = trainer.train()
+        except LockLost:
+            raise  # the run is another trainer's now
+        except Exception as error:
+            run.end_badly(error)
+            events.finished(run, "failed")
+            raise
+        run.end(outcome)
+        trainer.tidy(outcome)
     events.finished(run, outcome)
     return outcome
 
@@ -87,10 +104,12 @@ class _Trainer:
     device: str
     events: Events
     should_stop: Callable[[], bool]
-    step: int = 0
-    beta: float = 0.0
-    best: float = math.inf
+    lock: Lock
+    state: State | None = None
+    at: Position = field(default_factory=Position)
+    losses: list[float] = field(default_factory=list)  # of the epoch at work
     history: list[dict[str, Any]] = field(default_factory=list)
+    optimizer: torch.optim.Optimizer | None = None  # of the phase at work
 
     def __post_init__(self) -> None:
         recipe = self.run.recipe
@@ -98,6 +117,11 @@ class _Trainer:
         self.model = recipe.architecture.build(
             recipe.model_args, torch.Generator().manual_seed(recipe.training.seed)
         )
+        if self.state is not None:
+            self.state.restore_weights(self.model)
+            self.at, self.losses = self.state.position, self.state.losses
+            self.history = epochs_so_far(self.run.metrics_path, self.at.epoch)
+        self.at.recipe = fingerprint(recipe)
         self.model.to(self.device)
         info, most = self.run.info, self.threads or usable_threads()
         info.code_path, info.why_plain = path_of(self.model), why_plain(self.model)
@@ -105,7 +129,7 @@ class _Trainer:
         self.data = TrainingData.prepare(recipe, self.process)
         info.threads = self.threads or self._chosen_threads()
         torch.set_num_threads(info.threads)
-        self.begin = time.perf_counter()
+        self.begin = time.perf_counter() - self.at.seconds
         info.steps = recipe.epochs * self.data.steps_per_epoch
         info.grid = cell_axes(self.process, self.data.grid)
         self.run.save()
@@ -121,84 +145,114 @@ class _Trainer:
         return choose(step, free_threads(self.run))
 
     def train(self) -> Outcome:
-        metrics = MetricsWriter(self.run.metrics_path)
+        metrics = MetricsWriter(self.run.metrics_path, {"attempt": self.run.info.attempt})
         try:
             first_epoch = 0
             for number, phase in enumerate(self.recipe.training.phase):
-                if not self._phase(number, phase, first_epoch, metrics):
-                    self._save("stopped")
-                    self._forget_last()
-                    return "stopped"
-                self._save(f"phase-{number}")
+                if number >= self.at.phase:
+                    self.at.phase = number
+                    if not self._phase(phase, first_epoch, metrics):
+                        self._save("stopped")
+                        self._save_state(metrics)
+                        return "stopped"
+                    self._save(f"phase-{number}")
                 first_epoch += phase.epochs
             self._save("final")
-            self._forget_last()
             return "finished"
         finally:
             metrics.close()
 
-    def _phase(self, number: int, phase: Phase, first_epoch: int, metrics: MetricsWriter) -> bool:
-        """Train one cycle; False where it was asked to stop."""
-        optimizer = make_optimizer(self.model, phase.lr_max)
-        schedule = _cycle(phase, self.data.steps_per_epoch)
-        for epoch in range(first_epoch, first_epoch + phase.epochs):
-            losses = []
-            for x, noise in self.data.batches(epoch):
+    def tidy(self, outcome: Outcome) -> None:
+        """Remove what is there for a trainer that is killed, once there is something better."""
+        names = ["last", "stopped"] if outcome == "finished" else ["last"]
+        for name in names:
+            (self.run.checkpoint_folder / f"{name}.safetensors").unlink(missing_ok=True)
+        if outcome == "finished":
+            self.run.state_path.unlink(missing_ok=True)
+
+    def _phase(self, phase: Phase, first_epoch: int, metrics: MetricsWriter) -> bool:
+        """Train one cycle, or the rest of it; False where it was asked to stop."""
+        phase = msgspec.structs.replace(phase, lr_max=phase.lr_max * self.run.info.lr_scale)
+        self.optimizer = make_optimizer(self.model, phase.lr_max)
+        if self.state is not None:
+            self.state.restore_moments(self.model, self.optimizer)
+            self.state = None
+        at, steps = self.at, self.data.steps_per_epoch
+        done = (at.epoch - first_epoch) * steps + at.step_of_epoch
+        schedule = islice(_cycle(phase, steps), done, None)
+        for epoch in range(at.epoch, first_epoch + phase.epochs):
+            for x, noise in islice(self.data.batches(epoch), at.step_of_epoch, None):
                 if self.should_stop() or self.run.stop_path.exists():
                     return False
-                rates, self.beta = next(schedule)
-                lr = set_rates(optimizer, rates)
-                parts, loss = train_step(
-                    self.model, optimizer, self._tensor(x), self._tensor(noise), self.beta, self._clip
-                )
-                self.step += 1
-                record = {
-                    "kind": "step",
-                    "step": self.step,
-                    "epoch": self.step / self.data.steps_per_epoch,
-                    "phase": number,
-                    "loss": loss,
-                    "nll": float(parts.nll.mean()),
-                    "kl": parts.kl.mean(0).tolist(),
-                    "lr": lr,
-                    "beta": self.beta,
-                    "seconds": self._seconds(),
-                }
-                metrics.write(record)
-                if not math.isfinite(loss):
-                    raise WorkFailed(
-                        f"{self.run.path}: the loss diverged at step {self.step}; lower training.phase."
-                        f"{number}.lr_max ({phase.lr_max:g}) or training.clip"
-                    )
-                losses.append(loss)
-                if self.step % self.recipe.training.checkpoint_every == 0:
-                    self._save("last")
-                self.events.step(record)
-            self._end_epoch(number, epoch, float(np.mean(losses)), metrics)
+                if self.lock.lost is not None:
+                    raise LockLost(self.lock.lost)
+                rates, at.beta = next(schedule)
+                self._step(phase, x, noise, set_rates(self.optimizer, rates), metrics)
+            self._end_epoch(metrics)
         return True
 
-    def _end_epoch(self, number: int, epoch: int, train_loss: float, metrics: MetricsWriter) -> None:
+    def _step(self, phase: Phase, x: Any, noise: Any, lr: float, metrics: MetricsWriter) -> None:
+        assert self.optimizer is not None
+        at = self.at
+        parts, loss = train_step(
+            self.model, self.optimizer, self._tensor(x), self._tensor(noise), at.beta, self._clip
+        )
+        at.step += 1
+        at.step_of_epoch += 1
+        record = {
+            "kind": "step",
+            "step": at.step,
+            "epoch": at.step / self.data.steps_per_epoch,
+            "phase": at.phase,
+            "loss": loss,
+            "nll": float(parts.nll.mean()),
+            "kl": parts.kl.mean(0).tolist(),
+            "lr": lr,
+            "beta": at.beta,
+            "seconds": self._seconds(),
+        }
+        metrics.write(record)
+        if not math.isfinite(loss):
+            raise WorkFailed(self._diverged(phase))
+        self.losses.append(loss)
+        if at.step % self.recipe.training.checkpoint_every == 0:
+            self._save_state(metrics)
+            self._save("last")
+        self.events.step(record)
+
+    def _diverged(self, phase: Phase) -> str:
+        said = (
+            f"{self.run.path}: the loss diverged at step {self.at.step}; lower training.phase."
+            f"{self.at.phase}.lr_max ({phase.lr_max:g}) or training.clip"
+        )
+        if not self.run.state_path.exists():
+            return said
+        return f"{said}, or go on from its last state: `spivae resume {self.run.id} --lr-scale 0.3`"
+
+    def _end_epoch(self, metrics: MetricsWriter) -> None:
+        at = self.at
         found = validate(self.model, self._validation_batches())
         nll, kl = float(found.nll.mean(dtype=np.float64)), found.kl
         neg_elbo = nll + sum(kl) / self.recipe.model_args.predicted
         record: dict[str, Any] = {
             "kind": "epoch",
-            "epoch": epoch + 1,
-            "phase": number,
-            "step": self.step,
-            "train_loss": train_loss,
+            "epoch": at.epoch + 1,
+            "phase": at.phase,
+            "step": at.step,
+            "train_loss": float(np.mean(self.losses)),
             "nll": nll,
             "kl": kl,
             "neg_elbo": neg_elbo,
             "surviving": surviving(kl),
-            "beta": self.beta,
+            "beta": at.beta,
             "seconds": self._seconds(),
         }
         record |= describe_cells(self.data.validation_cell, len(self.data.grid.cells), found.nll, found.mu)
         metrics.write(record)
         self.history.append(record)
-        if neg_elbo < self.best:
-            self.best = neg_elbo
+        at.epoch, at.step_of_epoch, self.losses = at.epoch + 1, 0, []
+        if neg_elbo < at.lowest:
+            at.best = neg_elbo
             self._save("best")
         self.events.epoch(self.run, record)
 
@@ -220,9 +274,10 @@ class _Trainer:
             rows = slice(start, start + batch)
             yield self._tensor(self.data.validation.displacements[rows]), self._tensor(noise[rows])
 
-    def _forget_last(self) -> None:
-        """The checkpoint for a trainer that is killed; once all is saved there is a better one."""
-        (self.run.checkpoint_folder / "last.safetensors").unlink(missing_ok=True)
+    def _save_state(self, metrics: MetricsWriter) -> None:
+        self.at.seconds = self._seconds()
+        metrics.sync()  # a state never knows of records that a crash of the machine takes away
+        write_state(self.run.state_path, self.at, self.model, self.optimizer, self.losses)
 
     def _save(self, name: str) -> None:
         last = self.history[-1] if self.history else {}
@@ -230,7 +285,7 @@ class _Trainer:
         metrics: dict[str, Any] = {key: last[key] for key in kept if key in last}
         if "kl" in last:
             metrics |= {"kl": sum(last["kl"]), "kl_latents": last["kl"]}
-        metrics["beta"] = self.beta
+        metrics["beta"] = self.at.beta
         weights = {key: value.detach().cpu().numpy() for key, value in self.model.state_dict().items()}
         path = self.run.checkpoint_folder / f"{name}.safetensors"
         write(path, make_checkpoint(str(path), self.data, weights, metrics, self.history))
