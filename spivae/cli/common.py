@@ -160,6 +160,7 @@ class ProcessType(ParamType):
 
 
 checkpoint_argument = click.argument("checkpoint", metavar="CKPT", type=CheckpointType())
+run_argument = click.argument("run", metavar="RUN")
 run_dir_option = click.option(
     "--run-dir",
     type=click.Path(path_type=Path, file_okay=False),

@@ -1,4 +1,4 @@
-"""`spivae runs` and `spivae stop`: trainings, how far they are, and ending one."""
+"""`spivae runs`: trainings, and how far they are."""
 
 from __future__ import annotations
 
@@ -109,27 +109,3 @@ def _row(document: dict[str, Any]) -> list[str | Styled]:
         document["host"] or "",
         wording.age(document["created"]),
     ]
-
-
-@click.command()
-@click.argument("run", metavar="RUN")
-@run_dir_option
-@common_options()
-def stop(run: str, run_dir: Path, as_json: bool) -> None:
-    """Ask a training to save and end; it does so at its next step.
-
-    RUN is an id, its unique beginning, or a path.
-
-    --json: {id, path, state}.
-    """
-    from spivae.training.run import find_run
-
-    found = find_run(run, run_dir)
-    state = found.state()
-    if state not in ("queued", "running"):
-        raise SpivaeError(f"{found.id}: has already ended ({state})")
-    found.request_stop()
-    if as_json:
-        emit_json({"id": found.id, "path": found.path, "state": state})
-    else:
-        emit(f"{found.id} saves and ends at its next step")

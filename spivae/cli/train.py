@@ -81,13 +81,13 @@ def train(
     if detach:
         from spivae.training.launch import launch
 
-        _announce(launch(chosen, run_dir, threads=threads), as_json)
+        announce(launch(chosen, run_dir, threads=threads), as_json)
         return
     from spivae.training.run import Run
 
     run = Run.create(run_dir, chosen)
-    _announce(run, as_json)
-    _train(run, plugins, threads)
+    announce(run, as_json)
+    train_here(run, plugins, threads)
 
 
 def find_recipe(name: str) -> Path:
@@ -122,7 +122,8 @@ def read_recipe(name: str, overrides: tuple[str, ...]) -> Recipe:
     return recipes.with_overrides(found, assignments(overrides, "--set")) if overrides else found
 
 
-def _announce(run: Run, as_json: bool) -> None:
+def announce(run: Run, as_json: bool) -> None:
+    """Print the run's id, or {id, path}."""
     if as_json:
         emit_json({"id": run.id, "path": run.path})
     else:
@@ -131,22 +132,26 @@ def _announce(run: Run, as_json: bool) -> None:
 
 
 def _train_existing(path: Path, threads: int | None) -> None:
-    """Train a run that a launcher has made; whatever goes wrong is noted in the run."""
+    """Train a run that a launcher has queued; whatever goes wrong is noted in the run."""
+    from spivae.training.lock import Lock
     from spivae.training.run import Run
 
     # the terminal that it was started from may go away
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     run = Run.open(path)
-    if run.info.state != "queued":
-        raise SpivaeError(f"{path}: is no new run ({run.state()})")
-    emit(run.id)
-    sys.stdout.flush()
-    _train(run, common.plugins(), threads)
+    with Lock.take(run):  # from the launcher, once it has noted all that it knows
+        run.refresh()
+        if run.info.state != "queued":
+            raise SpivaeError(f"{path}: is no new run ({run.info.state})")
+        announce(run, as_json=False)
+        train_here(run, common.plugins(), threads, resume=True)
 
 
-def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
-    """Train here, with signals, progress and the plugins' events."""
+def train_here(run: Run, plugins: Plugins, threads: int | None, *, resume: bool = False) -> None:
+    """Train in this process, with signals, progress and the plugins' events."""
+    from spivae.training.lock import Locked, LockLost
+
     with stopping_on_signals() as asked:
         try:
             process = plugins.process(run.recipe.process.name)
@@ -177,12 +182,15 @@ def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
                     threads=threads,
                     events=Events(started=started, step=step, epoch=epoch, finished=finished),
                     should_stop=lambda: bool(asked),
+                    resume=resume,
                 )
+        except (Locked, LockLost):
+            raise  # what the run says of itself is now another trainer's
         except BaseException as error:
             # the loop notes its own failures; what comes before it, or an abort, would leave the run open
             if run.info.state in ("queued", "running"):
                 aborted = isinstance(error, KeyboardInterrupt)
-                run.end("failed", "aborted by a second interrupt" if aborted else str(error))
+                run.end_badly("aborted by a second interrupt" if aborted else str(error))
             raise
     checkpoints = run.checkpoints()
     report.write(f"{outcome}: {checkpoints[-1] if checkpoints else run.path}")
@@ -190,8 +198,9 @@ def _train(run: Run, plugins: Plugins, threads: int | None) -> None:
 
 @contextlib.contextmanager
 def stopping_on_signals() -> Iterator[list[int]]:
-    """The first SIGINT, SIGTERM or SIGHUP is put into the list that this gives; a second SIGINT interrupts.
+    """The first SIGINT, SIGTERM, SIGHUP or SIGUSR1 is put into the list that this gives.
 
+    A second SIGINT interrupts.
     A signal that this process ignores, as one that was started by nohup does, stays ignored.
     """
     asked: list[int] = []
@@ -204,7 +213,8 @@ def stopping_on_signals() -> Iterator[list[int]]:
             # no print: a handler must not wait for a stream that it may have interrupted
             os.write(2, b"\nstopping: saves at the next step; Ctrl-C again ends at once\n")
 
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")  # the last is what batch systems warn with
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, ask) for number in heeded}
     try:

@@ -22,19 +22,24 @@ class Lines:
 
     def __init__(self, run: Run) -> None:
         self.epochs = run.info.epochs
-        self.before = 0.0
+        self.before: float | None = 0.0  # seconds of training until this epoch, once they are known
 
     def started(self, run: Run) -> None:
         steps = wording.plural(run.info.steps, "step")
         self.write(f"{run.path}: {steps} in {wording.plural(self.epochs, 'epoch')}")
+        if run.info.resumed_at:
+            self.before = None
+            self.write(f"goes on after step {run.info.resumed_at:,}")
         self.write(computing(run.info.code_path, run.info.why_plain, run.info.threads))
 
     def step(self, record: dict[str, Any]) -> None:
-        pass
+        if self.before is None:
+            self.before = record["seconds"]
 
     def epoch(self, record: dict[str, Any]) -> None:
         alive = f"{len(record['surviving'])}/{len(record['kl'])}"
-        took, self.before = record["seconds"] - self.before, record["seconds"]
+        before = record["seconds"] if self.before is None else self.before
+        took, self.before = record["seconds"] - before, record["seconds"]
         self.write(
             f"epoch {record['epoch']:>{len(str(self.epochs))}}/{self.epochs}"
             f"  beta {wording.power(record['beta'])}"
@@ -66,6 +71,7 @@ class Bar(Lines):
         self.bar.reset(self.task, total=run.info.steps, description=f"epoch 1/{self.epochs}")
 
     def step(self, record: dict[str, Any]) -> None:
+        super().step(record)
         epoch = min(int(record["epoch"]) + 1, self.epochs)
         self.bar.update(
             self.task,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from spivae.errors import WorkFailed
+from spivae.training.lock import Lock
 from spivae.training.recipe import Recipe
 from spivae.training.run import Run
 
@@ -20,27 +22,42 @@ _children: list[subprocess.Popen[bytes]] = []
 def launch(recipe: Recipe, base: Path = DEFAULT_FOLDER, *, threads: int | None = None) -> Run:
     """Make a run directory and start its trainer, detached; returns at once.
 
-    The trainer has a session of its own, no input, and its output goes to log.txt, so a closed terminal or a
-    lost connection does not reach it. Raises WorkFailed where it cannot be started.
+    Raises WorkFailed where it cannot be made or started.
     """
-    _children[:] = [child for child in _children if child.poll() is None]
     run = Run.create(base, recipe)
+    with Lock.take(run) as lock:
+        start(run, lock, threads=threads)
+    return run
+
+
+def start(run: Run, lock: Lock, *, threads: int | None = None) -> None:
+    """Start the trainer of a queued run whose lock is held, and give it the lock. Raises WorkFailed."""
     command = [sys.executable, "-m", "spivae", "train", "--run", str(run.path.resolve())]
     if threads is not None:
         command += ["--threads", str(threads)]
     try:
-        with open(run.log_path, "ab") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "NO_COLOR": "1", "PYTHONSAFEPATH": "1"},
-            )
+        process = detached(command, run.log_path)
     except OSError as error:
         run.end("failed", str(error))
         raise WorkFailed(f"{run.path}: the trainer cannot be started ({error.strerror})") from None
-    _children.append(process)
     run.note_process(process.pid)
-    return run
+    lock.give(process.pid)
+
+
+def detached(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """A process in a session of its own, without input, whose output is appended to a file.
+
+    A closed terminal or a lost connection does not reach it. Raises OSError where it cannot be started.
+    """
+    _children[:] = [child for child in _children if child.poll() is None]
+    with open(log, "ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "NO_COLOR": "1", "PYTHONSAFEPATH": "1"},
+        )
+    _children.append(process)
+    return process

@@ -75,6 +75,7 @@ def train(
     events = events or Events()
     with Lock.take(run) as lock:
         run.refresh()
+        run.sweep_up()
         state = read_state(run) if resume else None
         threads = threads or (run.info.threads if resume else 0)
         torch.set_num_threads(threads or 1)
@@ -87,7 +88,7 @@ def train(
         except LockLost:
             raise  # the run is another trainer's now
         except Exception as error:
-            run.end_badly(error)
+            run.end_badly(str(error))
             events.finished(run, "failed")
             raise
         run.end(outcome)
@@ -131,6 +132,7 @@ class _Trainer:
         torch.set_num_threads(info.threads)
         self.begin = time.perf_counter() - self.at.seconds
         info.steps = recipe.epochs * self.data.steps_per_epoch
+        info.resumed_at = self.at.step
         info.grid = cell_axes(self.process, self.data.grid)
         self.run.save()
 

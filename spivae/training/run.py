@@ -54,6 +54,7 @@ class RunInfo(msgspec.Struct):
     device: str = "cpu"
     error: str | None = None
     attempt: int = 0  # how many times a trainer has taken it up
+    resumed_at: int = 0  # the step after which the newest attempt began
     lr_scale: float = 1.0  # times the recipe's learning rates
 
 
@@ -159,23 +160,33 @@ class Run:
         info.attempt += 1
         self.note_process(os.getpid())
 
+    def sweep_up(self) -> None:
+        """Remove files that killed trainers left half written; for whoever holds the lock."""
+        for folder in (self.path, self.checkpoint_folder, self.state_path.parent):
+            for part in folder.glob(".*.part"):
+                part.unlink(missing_ok=True)
+
     def end(self, state: State, error: str | None = None) -> None:
         """Mark the training as over."""
         self.info.state, self.info.finished, self.info.error = state, time.time(), error
         self.save()
 
-    def end_badly(self, error: BaseException) -> None:
+    def end_badly(self, error: str) -> None:
         """Mark the training as failed, where that can still be written."""
         with contextlib.suppress(
             WorkFailed
         ):  # a full disk or a deleted folder; viewers find the trainer gone
-            self.end("failed", str(error))
+            self.end("failed", error)
 
     def state(self) -> State:
         """What run.json says, but "lost" where the trainer that it names is gone."""
         info = self.info
         age = heartbeat_age(self.lock_path)
         return cast(State, run_state(info.state, info.host, info.pid, info.pid_started, age))
+
+    def has_trainer(self) -> bool:
+        """Whether a process trains it, or is about to; a queued run may still wait for one."""
+        return self.state() == "running" or (self.state() == "queued" and self.info.pid != 0)
 
     def request_stop(self) -> None:
         """Ask the trainer to save and end; it looks for the file at every step."""

@@ -146,7 +146,7 @@ def test_stop_asks_a_training_to_end(spivae, tiny_recipe: Path, tmp_path: Path):
     run.claim(1, "cpu")
     [listed] = spivae("runs", "--run-dir", tmp_path, "--json").json
     assert (listed["state"], listed["pid"]) == ("running", os.getpid())
-    asked = spivae("stop", run.id[:8], "--run-dir", tmp_path, "--json").json
+    asked = spivae("stop", run.id[:8], "--run-dir", tmp_path, "--wait", 0, "--json").json
     assert asked == {"id": run.id, "path": str(run.path), "state": "running"}
     assert run.stop_path.exists()
 

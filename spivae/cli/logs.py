@@ -1,0 +1,59 @@
+"""`spivae logs`: what a detached training has written."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import click
+
+from spivae.cli.common import common_options, run_argument, run_dir_option
+from spivae.cli.output import emit
+from spivae.errors import SpivaeError
+
+_LOOK_SECONDS = 0.2
+_CHUNK = 1 << 16
+
+
+@click.command()
+@run_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), metavar="N", help="The last N lines  [default: all]"
+)
+@run_dir_option
+@common_options(json=False)
+def logs(run: str, follow: bool, lines: int | None, run_dir: Path) -> None:
+    """Print the log of a training: what a detached one has written.
+
+    RUN is an id, its unique beginning, or a path.
+    """
+    from spivae.training.run import find_run
+
+    found = find_run(run, run_dir)
+    if not found.log_path.exists():
+        raise SpivaeError(f"{found.id}: has no log; only a detached training writes one")
+    with open(found.log_path, "rb") as file:
+        if lines is not None:
+            file.seek(_last_lines(found.log_path, lines))
+        while True:
+            over = found.state() not in ("queued", "running")
+            for line in file:
+                emit(line.decode("utf-8", "replace").rstrip("\n").rpartition("\r")[2])
+            if over or not follow:
+                return
+            time.sleep(_LOOK_SECONDS)
+            found.refresh()
+
+
+def _last_lines(path: Path, count: int) -> int:
+    """Where the last `count` lines of a file begin, without reading those before."""
+    with open(path, "rb") as file:
+        at, tail = file.seek(0, os.SEEK_END), b""
+        while at and tail.rstrip(b"\n").count(b"\n") < count:
+            step = min(_CHUNK, at)
+            at = file.seek(at - step)
+            tail = file.read(step) + tail
+    kept = tail.splitlines(keepends=True)[-count:] if count else []
+    return at + len(tail) - sum(map(len, kept))

@@ -1,0 +1,59 @@
+"""`spivae resume`: going on with a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from spivae.cli import common
+from spivae.cli.common import common_options, run_argument, run_dir_option
+
+
+@click.command()
+@run_argument
+@click.option("--detach", is_flag=True, help="Train in the background; survives a closed terminal.")
+@click.option(
+    "--lr-scale",
+    type=float,
+    metavar="X",
+    help="Times the recipe's learning rates from here on, as 0.3 after the loss has diverged.",
+)
+@click.option("--threads", type=int, metavar="N", help="Threads  [default: as many as before]")
+@click.option(
+    "--force", is_flag=True, help="Overrule a trainer on another host that shows no sign of life any more."
+)
+@run_dir_option
+@common_options()
+def resume(
+    run: str,
+    detach: bool,
+    lr_scale: float | None,
+    threads: int | None,
+    force: bool,
+    run_dir: Path,
+    as_json: bool,
+) -> None:
+    """Go on with a training that was stopped, killed, or has failed.
+
+    It goes on from its last saved state (at most training.checkpoint_every steps ago), and with as many
+    threads ends at exactly the weights of a training that was never interrupted. RUN is an id, its unique
+    beginning, or a path.
+
+    --json: {id, path}, printed when the training begins.
+    """
+    from spivae.cli.train import announce, train_here
+    from spivae.training.resume import prepare, relaunch
+    from spivae.training.run import find_run
+    from spivae.training.threads import check_threads
+
+    check_threads(threads)
+    found = find_run(run, run_dir)
+    if detach:
+        relaunch(found, lr_scale=lr_scale, force=force, threads=threads)
+        announce(found, as_json)
+        return
+    plugins = common.plugins()
+    with prepare(found, lr_scale=lr_scale, force=force):
+        announce(found, as_json)
+        train_here(found, plugins, threads, resume=True)

@@ -1,0 +1,54 @@
+"""Going on with a training that was stopped, has failed, or whose trainer was killed."""
+
+from __future__ import annotations
+
+import math
+
+from spivae.errors import SpivaeError
+from spivae.training.launch import start
+from spivae.training.lock import Lock, Locked
+from spivae.training.run import Run
+
+
+def prepare(run: Run, *, lr_scale: float | None = None, force: bool = False) -> Lock:
+    """Make a run ready to be resumed, and return its lock, held by this process.
+
+    `lr_scale` times the recipe's learning rates are used from here on; None leaves them as they are. `force`
+    overrules a trainer on another host that shows no sign of life. Raises SpivaeError where there is nothing
+    to resume, Locked where somebody trains it.
+    """
+    if lr_scale is not None and not 0 < lr_scale < math.inf:
+        raise SpivaeError(f"--lr-scale: needs a number above 0, not {lr_scale:g}")
+    _check(run, force)
+    lock = Lock.take(run, force=force)
+    try:
+        run.refresh()  # it may have ended, or another may have resumed it, while we waited
+        info = run.info
+        if info.state == "finished":
+            _check(run, force)
+        run.stop_path.unlink(missing_ok=True)
+        info.state, info.pid, info.error, info.finished = "queued", 0, None, None
+        if lr_scale is not None:
+            info.lr_scale = lr_scale
+        run.save()
+    except BaseException:
+        lock.release()
+        raise
+    return lock
+
+
+def relaunch(
+    run: Run, *, lr_scale: float | None = None, force: bool = False, threads: int | None = None
+) -> None:
+    """Resume a run in a process of its own, detached; returns at once. Raises as `prepare` and `start`."""
+    with prepare(run, lr_scale=lr_scale, force=force) as lock:
+        start(run, lock, threads=threads)
+
+
+def _check(run: Run, force: bool) -> None:
+    info, state = run.info, run.state()
+    if state == "finished":
+        raise SpivaeError(f"{run.id}: has finished; `spivae train {run.recipe_path}` trains its recipe anew")
+    if state in ("queued", "running") and not force:
+        who = f"process {info.pid} on {info.host}" if info.pid else "its queue"
+        raise Locked(f"{run.id}: is {state} ({who}); `spivae stop {run.id}` ends that")
