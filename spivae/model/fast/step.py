@@ -28,12 +28,14 @@ def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -
     Displacements x (B, 1, L), latent noise (B, Z). Equal numbers of threads give equal bits.
     """
     loss = Loss(model.receptive_field, model.c_channels, beta)
-    replicas = _replicas(model, torch.get_num_threads())
+    parameters = list(model.parameters())
+    replicas = _replicas(model, parameters, torch.get_num_threads())
     prepared = prepare(model)
 
     def work(thread: int, rows: slice) -> tuple[list[Parts], list[Tensor | None]]:
-        replica, weights = replicas[thread], mapped(_leaf, prepared)
-        replica.zero_grad(set_to_none=True)
+        (replica, own), weights = replicas[thread], mapped(_leaf, prepared)
+        for weight in own:
+            weight.grad = None
         made = []
         with torch.enable_grad():
             for part in parts(rows, AT_ONCE):
@@ -41,12 +43,12 @@ def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -
                 found = loss.parts(said, x[part])
                 (found.loss.sum() / len(x)).backward()  # type: ignore[no-untyped-call]
                 made.append(Parts(*(value.detach() for value in found)))
-        return made, [leaf.grad for leaf in (*tensors(weights), *replica.parameters())]
+        return made, [leaf.grad for leaf in (*tensors(weights), *own)]
 
     done = in_threads(work, len(x))
     targets, totals = [], []
     for target, *shares in zip(
-        [*tensors(prepared), *model.parameters()], *(of_thread for _, of_thread in done), strict=True
+        [*tensors(prepared), *parameters], *(of_thread for _, of_thread in done), strict=True
     ):
         if shares[0] is not None and target.requires_grad:
             targets.append(target)
@@ -99,16 +101,17 @@ def _joined(found: list[Parts]) -> Parts:
     return Parts(*(torch.cat(values) for values in zip(*found, strict=True)))
 
 
-# models that share the weights of one, in the same memory, but have gradients of their own: one for a thread
-_known: WeakKeyDictionary[WaveNetVAE, list[WaveNetVAE]] = WeakKeyDictionary()
+# a model that shares the memory of another's weights, and its own parameters, which have their own gradients
+Replica = tuple[WaveNetVAE, list[nn.Parameter]]
+_known: WeakKeyDictionary[WaveNetVAE, list[Replica]] = WeakKeyDictionary()  # one for each thread
 
 
-def _replicas(model: WaveNetVAE, count: int) -> list[WaveNetVAE]:
+def _replicas(model: WaveNetVAE, weights: list[nn.Parameter], count: int) -> list[Replica]:
     found = _known.setdefault(model, [])
-    weights = list(model.parameters())
-    if found and [w.data_ptr() for w in found[0].parameters()] != [w.data_ptr() for w in weights]:
+    if found and [w.data_ptr() for w in found[0][1]] != [w.data_ptr() for w in weights]:
         found.clear()
     while len(found) < count:
         shared = {id(weight): nn.Parameter(weight.detach()) for weight in weights}
-        found.append(copy.deepcopy(model, shared))
+        replica = copy.deepcopy(model, shared)
+        found.append((replica, list(replica.parameters())))
     return found
