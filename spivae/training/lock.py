@@ -155,11 +155,11 @@ class Lock:
         except OSError:
             pass  # a file system that fails for a while; the next beat tells more
 
-    def keep_beating(self, seconds: float = BEAT_SECONDS) -> None:
+    def keep_beating(self) -> None:
         """Beat in a thread of its own until the lock is released or lost."""
 
         def beating() -> None:
-            while not self._ended.wait(seconds) and self.lost is None:
+            while not self._ended.wait(BEAT_SECONDS) and self.lost is None:
                 self.beat()
 
         self._beating = threading.Thread(target=beating, name="heartbeat", daemon=True)

@@ -85,9 +85,10 @@ def train(
             trainer = _Trainer(run, process, threads or None, device, events, should_stop, lock, state)
             events.started(run)
             outcome = trainer.train()
-        except LockLost:
-            raise  # the run is another trainer's now
         except Exception as error:
+            lock.beat()
+            if lock.lost is not None:  # the run is another trainer's now, or gone
+                raise LockLost(lock.lost) from error
             run.end_badly(str(error))
             events.finished(run, "failed")
             raise

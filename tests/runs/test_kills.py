@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,12 +23,6 @@ from spivae.training.state import read_state
 
 Weights = dict[str, np.ndarray]
 STEPS, EVERY = 120, 10  # 8 epochs of 15 steps
-
-
-@pytest.fixture(scope="module")
-def trainers() -> Iterator[Trainers]:
-    with Trainers() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

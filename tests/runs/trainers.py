@@ -47,9 +47,16 @@ class Trainers:
 
 
 def main() -> None:
-    from spivae.training.loop import train
+    import torch
+
+    from spivae.training.loop import make_optimizer, train
+    from spivae.training.recipe import Recipe
     from spivae.training.run import Run
     from spivae_plugins.sbm import ScaledBrownianMotion
+
+    # torch imports a lot when these are used first: once, here
+    recipe = Recipe()
+    make_optimizer(recipe.architecture.build(recipe.model_args, torch.Generator()), 1e-3)
 
     for line in sys.stdin:
         pid = os.fork()

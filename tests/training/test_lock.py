@@ -14,7 +14,6 @@ import msgspec
 import pytest
 
 from spivae.catalog import scan
-from spivae.errors import WorkFailed
 from spivae.liveness import STALE_SECONDS, process_start
 from spivae.training.lock import Lock, Locked, Owner, read_owner
 from spivae.training.recipe import Recipe
@@ -136,10 +135,11 @@ def test_a_beat_notices_that_the_run_is_gone(run: Run):
         assert str(lock.lost).endswith("its folder was deleted while it was trained")
 
 
-def test_beats_come_by_themselves(run: Run):
+def test_beats_come_by_themselves(run: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("spivae.training.lock.BEAT_SECONDS", 0.01)
     with Lock.take(run) as lock:
         os.utime(run.lock_path, (0, 0))
-        lock.keep_beating(0.01)
+        lock.keep_beating()
         end = time.monotonic() + 10
         while run.lock_path.stat().st_mtime == 0 and time.monotonic() < end:
             time.sleep(0.01)
@@ -184,13 +184,3 @@ def test_a_lock_that_was_given_is_the_other_process_s(run: Run, sleeper: subproc
     with Lock.take(run) as lock:
         lock.give(sleeper.pid)
     assert read_owner(run.lock_path) == Owner.of(sleeper.pid)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission_is_told(run: Run):
-    run.path.chmod(0o500)
-    try:
-        with pytest.raises(WorkFailed, match="LOCK: cannot be written"):
-            Lock.take(run)
-    finally:
-        run.path.chmod(0o700)
