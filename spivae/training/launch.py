@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spivae.errors import WorkFailed
 from spivae.training.lock import Lock
-from spivae.training.recipe import Recipe
 from spivae.training.run import Run
+
+if TYPE_CHECKING:
+    from spivae.training.recipe import Recipe
 
 DEFAULT_FOLDER = Path("runs")
 

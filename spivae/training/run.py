@@ -9,15 +9,16 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.liveness import heartbeat_age, process_start, run_state
-from spivae.training import recipe as recipes
-from spivae.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from spivae.training.recipe import Recipe  # imports numpy, which listing runs does not need
 
 State = Literal["queued", "running", "stopped", "finished", "failed", "lost"]
 
@@ -68,6 +69,8 @@ class Run:
     @classmethod
     def create(cls, base: Path, recipe: Recipe) -> Run:
         """A new directory with a unique id under `base`. Raises WorkFailed where it cannot be made."""
+        from spivae.training import recipe as recipes
+
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
         info = RunInfo(
@@ -136,6 +139,8 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
+        from spivae.training import recipe as recipes
+
         return recipes.load(self.recipe_path)
 
     def save(self) -> None:
