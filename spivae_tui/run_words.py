@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from spivae_tui import text
 
 if TYPE_CHECKING:
-    from spivae_tui.following import RunView
+    from spivae.following.follower import RunView
 
 STATES = {
     "queued": ("…", "muted"),

@@ -14,9 +14,9 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from spivae.errors import SpivaeError
+from spivae.following.follower import RunFollower, RunView
 from spivae_tui import run_words, text
 from spivae_tui.actions import bindings
-from spivae_tui.following import RunFollower, RunView
 from spivae_tui.run_words import Piece
 from spivae_tui.screens.base import STYLES, SpivaeScreen
 from spivae_tui.widgets.epoch_table import EpochTable

@@ -156,7 +156,7 @@ async def test_a_recipe_with_a_mistake_is_not_swept(app: TrainApp, worker: fakes
 
 def test_neither_the_finder_nor_the_curves_of_a_run_bring_torch_into_the_app() -> None:
     code = (
-        "import sys, spivae_tui.screens.find_rate, spivae_tui.screens.live, spivae_tui.run_figure\n"
+        "import sys, spivae_tui.screens.find_rate, spivae_tui.screens.live, spivae.following.figure\n"
         "print('torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

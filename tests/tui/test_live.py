@@ -14,9 +14,9 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from spivae.figure.spec import Panel
+from spivae.following.follower import RunFollower, tail
 from spivae.training.run import Run
 from spivae_tui.app import SpivaeApp
-from spivae_tui.following import RunFollower, tail
 from spivae_tui.screens.live import LiveRunScreen
 from spivae_tui.services import Services
 from spivae_tui.widgets.epoch_table import EpochTable
@@ -303,8 +303,8 @@ async def test_zoom_shows_the_last_half_of_the_epochs(tmp_path: Path) -> None:
 
 
 async def test_a_long_run_is_shown_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spivae_tui.following.CHUNK", 10_000)
-    monkeypatch.setattr("spivae_tui.following.SHOW_SECONDS", 0.0)
+    monkeypatch.setattr("spivae.following.follower.CHUNK", 10_000)
+    monkeypatch.setattr("spivae.following.follower.SHOW_SECONDS", 0.0)
     views = list(RunFollower(str(runs.make_run(tmp_path, 480, "finished").path), Run.open).poll())
     assert len(views) > 3
     assert 0 < views[0].read < 0.5

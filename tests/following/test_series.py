@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from spivae.figure.spec import Figure, Heatmap, HLine, Line, Panel, Points, Text, VLine
 from spivae.figure.steady import linear_limits, round_up
+from spivae.following.figure import calm, figure
+from spivae.following.series import Buckets, RunSeries
 from spivae.training.metrics import MetricsReader, MetricsWriter
 from spivae.training.run import CellAxis, RunInfo
-from spivae_tui.run_figure import calm, figure
-from spivae_tui.run_series import Buckets, RunSeries
 
 
 def step(

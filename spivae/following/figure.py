@@ -15,8 +15,8 @@ from spivae.figure.trained_cells import TrainedCells
 from spivae.figure.training import LEAST_KL, NO_CELLS, TrainingCurves, training_panels
 
 if TYPE_CHECKING:
+    from spivae.following.series import RunSeries
     from spivae.training.run import RunInfo
-    from spivae_tui.run_series import RunSeries
 
 Array = npt.NDArray[np.float64]
 Unit = Literal["epoch", "step"]

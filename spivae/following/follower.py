@@ -13,9 +13,9 @@ from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
     from spivae.figure.spec import Figure
+    from spivae.following.figure import Unit
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run, RunInfo
-    from spivae_tui.run_figure import Unit
 
 CHUNK = 1 << 20  # bytes of metrics that are decoded at once
 LOG_BYTES = 16_384
@@ -75,8 +75,8 @@ class RunFollower:
 
     def poll(self, again: bool = False) -> Iterator[RunView]:
         """A view if anything is new (or `again`), several while a long file is read. Raises SpivaeError."""
+        from spivae.following.series import RunSeries
         from spivae.training.metrics import MetricsReader
-        from spivae_tui.run_series import RunSeries
 
         if self._run is None:
             self._run = self._open_run(str(self.path))
@@ -111,7 +111,7 @@ class RunFollower:
         return tuple(_stamp(run.path / name) for name in names)
 
     def _view(self, run: Run) -> RunView:
-        from spivae_tui.run_figure import figure
+        from spivae.following.figure import figure
 
         series, info = self._series, run.info
         size = _stamp(run.metrics_path)[1]

@@ -1,0 +1,1 @@
+"""Following trainings: what their files tell, as curves in bounded memory, as one view and as a figure."""
