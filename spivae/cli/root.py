@@ -34,6 +34,7 @@ COMMANDS = {
     "train": Listed("train", "Train a model from a recipe.", "Make"),
     "lr-find": Listed("lr_find", "Find a learning rate for a recipe.", "Make"),
     "runs": Listed("runs", "List trainings and how far they are.", "Make"),
+    "watch": Listed("watch", "Follow a training: its curves, or a line an epoch.", "Make"),
     "stop": Listed("stop", "Ask a training to save and end.", "Make"),
     "resume": Listed("resume", "Go on with a training that was stopped or killed.", "Make"),
     "logs": Listed("logs", "Print what a detached training has written.", "Make"),

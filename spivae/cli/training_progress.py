@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from spivae.training.run import Run
 
 
+def epoch_line(record: dict[str, Any], epochs: int) -> str:
+    """What the validation at an epoch's end has found."""
+    return (
+        f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}"
+        f"  beta {wording.power(record['beta'])}"
+        f"  NLL {record['nll']:.4f}"
+        f"  KL {wording.nats(sum(record['kl']))}"
+        f"  -ELBO {record['neg_elbo']:.4f}"
+        f"  latents {len(record['surviving'])}/{len(record['kl'])}"
+    )
+
+
 class Lines:
     """A line on stderr for each epoch."""
 
@@ -37,18 +49,9 @@ class Lines:
             self.before = record["seconds"]
 
     def epoch(self, record: dict[str, Any]) -> None:
-        alive = f"{len(record['surviving'])}/{len(record['kl'])}"
         before = record["seconds"] if self.before is None else self.before
         took, self.before = record["seconds"] - before, record["seconds"]
-        self.write(
-            f"epoch {record['epoch']:>{len(str(self.epochs))}}/{self.epochs}"
-            f"  beta {wording.power(record['beta'])}"
-            f"  NLL {record['nll']:.4f}"
-            f"  KL {wording.nats(sum(record['kl']))}"
-            f"  -ELBO {record['neg_elbo']:.4f}"
-            f"  latents {alive}"
-            f"  {wording.duration(took)}"
-        )
+        self.write(f"{epoch_line(record, self.epochs)}  {wording.duration(took)}")
 
     def warn(self, message: str) -> None:
         self.write(f"warning: {message}")

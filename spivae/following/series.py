@@ -129,7 +129,8 @@ class RunSeries:
     def feed(self, records: Sequence[dict[str, Any]]) -> None:
         """Take records in; those that lack what they must have are left out.
 
-        A step that was there before begins the rest anew: the run was resumed, or its file was replaced.
+        A step or an epoch that was there before begins the rest anew: the run was resumed, and what a later
+        attempt writes supersedes what an earlier one did, or its file was replaced.
         """
         begin = 0
         known = [record for record in records if _is_whole(record)]
@@ -137,6 +138,8 @@ class RunSeries:
             if record["kind"] == "epoch":
                 self._take_steps(known[begin:index])
                 begin = index + 1
+                if self.epochs and record["epoch"] <= self.epochs[-1]["epoch"]:
+                    self._forget_epochs(record)
                 self.epochs.append(self._without_cells(record))
                 self._ends.append((record["step"], record["seconds"]))
         self._take_steps(known[begin:])
@@ -207,6 +210,13 @@ class RunSeries:
         self._weight = keep * self._weight + (1 - keep)
         self.smooth = self._mean / self._weight
         return self.smooth
+
+    def _forget_epochs(self, record: dict[str, Any]) -> None:
+        """Make room for an epoch that is validated again; its steps stay."""
+        self.epochs = [row for row in self.epochs if row["epoch"] < record["epoch"]]
+        if self.cells is not None:
+            self.cells.cut(record["epoch"])
+        self._ends.clear()
 
     def _rewind(self, record: dict[str, Any]) -> None:
         if record["step"] <= 1:

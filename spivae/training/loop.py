@@ -123,7 +123,7 @@ class _Trainer:
             self.state.restore_weights(self.model)
             self.at, self.losses = self.state.position, self.state.losses
             self.history = epochs_so_far(self.run.metrics_path, self.at.epoch)
-        self.at.recipe = fingerprint(recipe)
+        self.at.recipe = fingerprint(self.run)
         self.model.to(self.device)
         info, most = self.run.info, self.threads or usable_threads()
         info.code_path, info.why_plain = path_of(self.model), why_plain(self.model)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.training.recipe import Recipe, to_table
 from spivae.training.run import Run
 
 _WEIGHT, _MOMENT, _LOSSES = "weight.", "optimizer.", "losses"
@@ -40,9 +39,12 @@ class Position(msgspec.Struct, kw_only=True):
         return math.inf if self.best is None else self.best
 
 
-def fingerprint(recipe: Recipe) -> str:
-    """A number that is another one for every other recipe."""
-    return hashlib.sha256(msgspec.json.encode(to_table(recipe), order="sorted")).hexdigest()[:16]
+def fingerprint(run: Run) -> str:
+    """A number that is another one for every other recipe.toml.
+
+    The file's own bytes are taken, because a recipe that is read has the defaults of later versions too.
+    """
+    return hashlib.sha256(run.recipe_path.read_bytes()).hexdigest()[:16]
 
 
 def write_state(
@@ -132,7 +134,7 @@ def read_state(run: Run) -> State | None:
         raise SpivaeError(
             f"{path}: damaged ({_first_line(error)}); delete it to train from the first step"
         ) from None
-    if position.recipe != fingerprint(run.recipe):
+    if position.recipe != fingerprint(run):
         raise SpivaeError(
             f"{run.recipe_path}: has changed since {path.name} was written; put it back, or `spivae train` it"
         )

@@ -21,6 +21,12 @@ from spivae.training.metrics import MetricsReader, MetricsWriter
 from spivae.training.run import CellAxis, RunInfo
 
 
+def validated(number: int, nll: float, per_epoch: int = 10) -> dict[str, Any]:
+    """The end of an epoch with two cells."""
+    ends = {"kind": "epoch", "epoch": number, "step": number * per_epoch, "seconds": 5.0 * number}
+    return {**ends, "nll": nll, "nll_cells": [nll, nll + 1]}
+
+
 def step(
     number: int, loss: float | None = -2.0, per_epoch: int = 10, kl: tuple[float, ...] = (3.0, 0.5)
 ) -> dict[str, Any]:
@@ -369,3 +375,28 @@ def test_the_plan_of_a_recipe_has_its_phases() -> None:
     assert beta.x.high == 5
     line = next(mark for mark in rate.marks if isinstance(mark, Line))
     assert line.y.max() == pytest.approx(2e-3, rel=1e-3)
+
+
+def test_a_resumed_attempt_supersedes_what_it_repeats():
+    series = RunSeries()
+    series.feed([step(n) for n in range(1, 21)] + [validated(1, 3.0), validated(2, 2.0)])
+    series.feed([step(n, loss=-3.0) for n in range(16, 19)])
+    assert series.x.tolist() == [n / 10 for n in range(1, 19)]
+    assert [row["epoch"] for row in series.epochs] == [1]
+    series.feed([step(n, loss=-3.0) for n in range(19, 21)] + [validated(2, 1.0)])
+    assert [(row["epoch"], row["nll"]) for row in series.epochs] == [(1, 3.0), (2, 1.0)]
+    assert series.cells is not None
+    assert series.cells.last.tolist() == [[3.0, 4.0], [1.0, 2.0]]
+
+
+def test_an_attempt_that_begins_with_a_validation_replaces_it():
+    # the state was written at an epoch's last step: the validation alone is repeated
+    series = RunSeries()
+    series.feed([step(n) for n in range(1, 11)] + [validated(1, 3.0)] + [step(n) for n in range(11, 14)])
+    series.feed([validated(1, 2.5)])
+    series.feed([step(n, loss=-3.0) for n in range(11, 13)])
+    assert [(row["epoch"], row["nll"]) for row in series.epochs] == [(1, 2.5)]
+    assert series.cells is not None
+    assert series.cells.last.tolist() == [[2.5, 3.5]]
+    assert series.x.tolist() == [n / 10 for n in range(1, 13)]
+    assert series.curve("loss").tolist() == [-2.0] * 10 + [-3.0] * 2

@@ -1,0 +1,134 @@
+"""`spivae watch`: following a training, as curves in a terminal and as lines anywhere else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spivae.cli import wording
+from spivae.cli.common import common_options, run_argument, run_dir_option
+from spivae.cli.listing import STATES
+from spivae.cli.output import emit, is_terminal
+from spivae.cli.training_progress import epoch_line
+from spivae.errors import WorkFailed
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from spivae.figure.look import Look
+    from spivae.following.follower import RunFollower, RunView
+
+_LOOK_SECONDS = 0.5
+_RICH = {"good": "green", "accent": "cyan", "bad": "red", "warn": "yellow"}  # as output.paint has them
+
+
+@click.command()
+@run_argument
+@click.option("--once", is_flag=True, help="Show how it stands now, and end.")
+@click.option("--width", type=click.IntRange(20, 1000), metavar="N", help="Cells  [default: the terminal's]")
+@click.option("--height", type=click.IntRange(8, 1000), metavar="N", help="Rows  [default: the terminal's]")
+@run_dir_option
+@common_options(json=False)
+def watch(run: str, once: bool, width: int | None, height: int | None, run_dir: Path) -> None:
+    """Follow a training until it ends: live curves in a terminal, else a line an epoch.
+
+    Ctrl-C leaves it; the training goes on. RUN is an id, its unique beginning, or a path. The exit code is 1
+    where the training has failed or its trainer is gone.
+    """
+    from spivae.following.follower import RunFollower
+    from spivae.training.run import Run, find_run
+
+    found = find_run(run, run_dir)
+    follower = RunFollower(str(found.path), Run.open)
+    drawn = once or is_terminal(sys.stdout)
+    view = _draw(follower, once, width, height) if drawn else _lines(follower)
+    if view.state in ("failed", "lost"):
+        why = view.info.error or f"its trainer, process {view.info.pid} on {view.info.host}, is gone"
+        raise WorkFailed(f"{found.id}: {view.state}: {why}")
+
+
+def _lines(follower: RunFollower) -> RunView:
+    """A line an epoch, those that were before first; the last view."""
+    view, said = None, 0
+    while True:
+        for view in follower.poll():
+            if view.read < 1:
+                continue  # a long file is still being read
+            said = min(said, len(view.epochs))  # a resumed run repeats some
+            for record in view.epochs[said:]:
+                emit(epoch_line(record, view.info.epochs))
+            said = len(view.epochs)
+            sys.stdout.flush()
+        if view is not None and view.over:
+            emit(f"{view.state}: {view.checkpoint or view.info.id}")
+            return view
+        time.sleep(_LOOK_SECONDS)
+
+
+def _draw(follower: RunFollower, once: bool, width: int | None, height: int | None) -> RunView:
+    """The curves, again and again in place while the run goes on; the last view stays on the screen."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from spivae.figure.look import Look
+
+    look = Look.detect(os.environ, sys.stdout.encoding)
+    console = Console(width=width, highlight=False)
+    *_, view = follower.poll()
+    if not once and not view.over:
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            size = None
+            while not view.over:
+                views, now = list(follower.poll()), shutil.get_terminal_size()
+                if views or now != size:
+                    view, size = views[-1] if views else view, now
+                    live.update(_frame(view, width or now.columns, height or now.lines, look), refresh=True)
+                time.sleep(_LOOK_SECONDS)
+    size = shutil.get_terminal_size()
+    console.print(_frame(view, width or size.columns, height or size.lines - 1, look))
+    return view
+
+
+def _frame(view: RunView, width: int, height: int, look: Look) -> Group:
+    """Two lines about the run and its curves, in so many rows."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from spivae.figure.rich_text import to_rich
+    from spivae.figure.terminal import draw
+
+    head = Text(no_wrap=True, overflow="ellipsis")
+    head.append(view.state, _RICH.get(STATES.get(view.state, ""), "") if look.colors != "none" else "")
+    head.append("".join(f"  {part}" for part in (*_standing(view), view.info.id)))
+    newest = Text(_newest(view), no_wrap=True, overflow="ellipsis")
+    if view.figure is None:
+        return Group(head, newest)
+    return Group(head, newest, Text("\n").join(to_rich(draw(view.figure, width, height - 2, look))))
+
+
+def _standing(view: RunView) -> list[str]:
+    """How far it is, how fast and how long it will take."""
+    if not view.step:
+        return []
+    parts = [f"epoch {view.epoch:.2f}/{view.info.epochs}", f"step {view.step:,}/{view.info.steps:,}"]
+    if not view.over:
+        if view.speed:
+            parts.append(f"{view.speed:.3g} steps/s")
+        if view.left is not None:
+            parts.append(f"{wording.duration(view.left)} left")
+    return parts
+
+
+def _newest(view: RunView) -> str:
+    """The last validation, or the loss while there is none; why it has failed."""
+    if view.state == "failed" and view.info.error:
+        return " ".join(view.info.error.split())
+    if view.epochs:
+        return epoch_line(view.epochs[-1], view.info.epochs)
+    return "" if view.loss is None else f"loss {view.loss:.4f}"
