@@ -54,6 +54,12 @@ DATA = (
 TRAINING = (
     FormField("training.batch", "batch", "int", "trajectories of a step"),
     FormField("training.clip", "clip", "float", "largest norm of the gradient; 0 for no clipping"),
+    FormField(
+        "training.mean_lr",
+        "means' rate",
+        "float",
+        "mean_lr: learning rate of the means over that of the rest",
+    ),
     FormField("training.seed", "seed", "int", "of the weights, the order and the latent noise"),
     FormField(
         "training.checkpoint_every",

@@ -177,8 +177,8 @@ def _initialise(model: WaveNetVAE, generator: torch.Generator) -> None:
     """Kaiming normal weights (fan out, ReLU gain), zero biases, and a head that starts near a unit Gaussian.
 
     The original's head has standard deviation sqrt(2 / fan_in): its log standard deviations then spread by
-    several units, and some seeds start at a loss of hundreds. A tenth of that starts every seed near
-    log(2 pi) / 2, the loss of a standard normal.
+    several units, and some seeds start at a loss of hundreds. A tenth of that, and means of zero, start every
+    seed near log(2 pi) / 2, the loss of a standard normal.
     """
     for name, weight in model.named_parameters():
         if name.endswith("bias"):
@@ -190,6 +190,7 @@ def _initialise(model: WaveNetVAE, generator: torch.Generator) -> None:
     assert isinstance(head, nn.Conv1d)
     std = 0.1 * math.sqrt(2 / head.in_channels)
     nn.init.trunc_normal_(head.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
+    head.weight.chunk(3)[1].zero_()
     if isinstance(model.vae, VAE):
         last = model.vae.encoder[-1]
         assert isinstance(last, nn.Linear)

@@ -196,9 +196,15 @@ class _Trainer:
 
     def _step(self, phase: Phase, x: Any, noise: Any, lr: float, metrics: MetricsWriter) -> None:
         assert self.optimizer is not None
-        at = self.at
+        at, table = self.at, self.recipe.training
         parts, loss = train_step(
-            self.model, self.optimizer, self._tensor(x), self._tensor(noise), at.beta, self._clip
+            self.model,
+            self.optimizer,
+            self._tensor(x),
+            self._tensor(noise),
+            at.beta,
+            table.clip,
+            table.mean_lr,
         )
         at.step += 1
         at.step_of_epoch += 1
@@ -258,10 +264,6 @@ class _Trainer:
             at.best = neg_elbo
             self._save("best")
         self.events.epoch(self.run, record)
-
-    @property
-    def _clip(self) -> float:
-        return self.recipe.training.clip
 
     def _tensor(self, array: Any) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -349,14 +351,30 @@ def set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, float]) -> f
 
 
 def train_step(
-    model: WaveNetVAE, optimizer: torch.optim.Optimizer, x: Tensor, noise: Tensor, beta: float, clip: float
+    model: WaveNetVAE,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    noise: Tensor,
+    beta: float,
+    clip: float,
+    mean_lr: float = 1.0,
 ) -> tuple[Parts, float]:
-    """One step on displacements x (B, 1, L) with latent noise (B, Z); the unreduced loss and its mean."""
+    """One step on displacements x (B, 1, L) with latent noise (B, Z); the unreduced loss and its mean.
+
+    Means in raw units must be right to a fraction of the smallest displacements, and a step of Adam moves every
+    weight by about the rate: `mean_lr` shortens the steps of the weights that make means.
+    """
     optimizer.zero_grad(set_to_none=True)
     parts = gradients(model, x, noise, beta)
     if clip:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
+    means = (
+        [weight.detach().chunk(3)[1] for weight in model.out_conv[-1].parameters()] if mean_lr != 1 else []
+    )
+    before = [weight.clone() for weight in means]
     optimizer.step()
+    for weight, old in zip(means, before, strict=True):
+        torch.lerp(old, weight, mean_lr, out=weight)
     return parts, float(parts.loss.mean())
 
 

@@ -103,13 +103,14 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TrainingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: int = 256
     clip: float = 1.0  # largest norm of the gradient; 0: no clipping
+    mean_lr: float = 1.0  # learning rate of the head's means, in units of the others'
     seed: int = 0
     checkpoint_every: int = 200
     phase: tuple[Phase, ...] = (Phase(),)
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "batch", "checkpoint_every")
-        _at_least(self, 0, "seed", "clip")
+        _at_least(self, 0, "seed", "clip", "mean_lr")
         if not self.phase:
             raise ValueError("phase: needs at least one phase")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 
 from spivae.checkpoint import read, read_header
@@ -18,7 +19,7 @@ from spivae.model.scaled import ScaledWaveNetVAE
 from spivae.prediction import predict
 from spivae.training import threads
 from spivae.training.data import TrainingData, recipe_grid
-from spivae.training.loop import Events, train
+from spivae.training.loop import Events, make_optimizer, train, train_step
 from spivae.training.metrics import MetricsReader
 from spivae.training.recipe import Recipe, parse, to_table, with_overrides
 from spivae.training.run import Run
@@ -142,6 +143,24 @@ def test_the_probe_for_threads_is_noted_and_leaves_the_weights_as_they_were(
     assert second is not None
     for name in first:
         assert_array_equal(first[name], second[name])
+
+
+@pytest.mark.parametrize(("rate", "moved"), [(1.0, True), (0.01, True), (0.0, False)])
+def test_the_means_learn_at_a_rate_of_their_own(rate: float, moved: bool) -> None:
+    models = [TINY.architecture.build(TINY.model_args, torch.Generator().manual_seed(0)) for _ in range(2)]
+    generator = torch.Generator().manual_seed(1)
+    x, noise = torch.randn(8, 1, 63, generator=generator), torch.randn(8, 2, generator=generator)
+    changes = []
+    for model, mean_lr in zip(models, (1.0, rate), strict=True):
+        weight = model.out_conv[-1].weight.detach()
+        before = weight.clone()
+        train_step(model, make_optimizer(model, 1e-2), x, noise, 0.0, 1.0, mean_lr)
+        changes.append((weight - before).chunk(3))
+    (logits, means, log_std), others = changes
+    assert torch.equal(logits, others[0])
+    assert torch.equal(log_std, others[2])
+    assert torch.allclose(others[1], rate * means, atol=1e-9)
+    assert bool(others[1].any()) == moved
 
 
 def test_a_training_asked_to_stop_saves_and_leaves(tmp_path: Path) -> None:
