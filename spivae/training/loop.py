@@ -361,8 +361,8 @@ def train_step(
 ) -> tuple[Parts, float]:
     """One step on displacements x (B, 1, L) with latent noise (B, Z); the unreduced loss and its mean.
 
-    Means in raw units must be right to a fraction of the smallest displacements, and a step of Adam moves every
-    weight by about the rate: `mean_lr` shortens the steps of the weights that make means.
+    Means in raw units must be right to a fraction of the smallest displacements, and a step of Adam moves
+    every weight by about the rate: `mean_lr` shortens the steps of the weights that make means.
     """
     optimizer.zero_grad(set_to_none=True)
     parts = gradients(model, x, noise, beta)
