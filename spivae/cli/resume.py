@@ -8,6 +8,9 @@ import click
 
 from spivae.cli import common
 from spivae.cli.common import common_options, run_argument, run_dir_option
+from spivae.cli.output import note
+from spivae.cli.wording import plural
+from spivae.errors import SpivaeError
 
 
 @click.command()
@@ -38,16 +41,25 @@ def resume(
 
     It goes on from its last saved state (at most training.checkpoint_every steps ago), and with as many
     threads ends at exactly the weights of a training that was never interrupted. RUN is an id, its unique
-    beginning, or a path.
+    beginning, or a path; of a sweep, all that was stopped, killed or has failed goes back into its queue.
 
     --json: {id, path}, printed when the training begins.
     """
     from spivae.cli.train import announce, train_here
     from spivae.training.resume import prepare, relaunch
     from spivae.training.run import find_run
+    from spivae.training.sweep import find_sweep
     from spivae.training.threads import check_threads
 
     check_threads(threads)
+    sweep = find_sweep(run, run_dir)
+    if sweep is not None:
+        if lr_scale is not None or threads is not None or force:
+            raise SpivaeError(f"{sweep.id}: a sweep takes no --lr-scale, --threads or --force; its runs do")
+        waiting = sweep.resume()
+        note(f"{sweep.id}: {plural(waiting, 'run')} waiting")
+        announce(sweep, as_json)
+        return
     found = find_run(run, run_dir)
     if detach:
         relaunch(found, lr_scale=lr_scale, force=force, threads=threads)

@@ -32,6 +32,7 @@ COMMANDS = {
     "cache": Listed("cache", "Show or clear what is kept of analyses.", "Look"),
     "data": Listed("data", "Simulate a dataset.", "Make"),
     "train": Listed("train", "Train a model from a recipe.", "Make"),
+    "sweep": Listed("sweep", "Train a recipe at every point of a grid of settings.", "Make"),
     "lr-find": Listed("lr_find", "Find a learning rate for a recipe.", "Make"),
     "runs": Listed("runs", "List trainings and how far they are.", "Make"),
     "watch": Listed("watch", "Follow a training: its curves, or a line an epoch.", "Make"),

@@ -37,7 +37,7 @@ def runs(run_dir: Path, as_json: bool) -> None:
     --json: a list of {id, path, state ("queued" | "running" | "stopped" | "finished" | "failed" | "lost"),
     epoch, epochs, step, steps, metrics, host, pid, launcher, created, error}.
     """
-    found = list(_documents(run_dir))
+    found = documents(run_dir)
     if as_json:
         emit_json(found)
         return
@@ -54,7 +54,7 @@ def runs(run_dir: Path, as_json: bool) -> None:
             emit(paint(f"{document['id']}: ", "bad") + " ".join(str(document["error"]).split()))
 
 
-def _documents(base: Path) -> list[dict[str, Any]]:
+def documents(base: Path) -> list[dict[str, Any]]:
     """The runs under a folder as `spivae runs --json` shows them; a broken one has nothing but its error."""
     from spivae.catalog import scan
     from spivae.training.run import Run

@@ -8,6 +8,7 @@ import click
 
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.output import emit, emit_json
+from spivae.cli.wording import plural
 
 
 @click.command()
@@ -26,13 +27,23 @@ from spivae.cli.output import emit, emit_json
 def stop(run: str, wait: float, force: bool, run_dir: Path, as_json: bool) -> None:
     """Ask a training to save and end; it does so at its next step, on whichever host it runs.
 
-    RUN is an id, its unique beginning, or a path. `spivae resume RUN` goes on from there.
+    RUN is an id, its unique beginning, or a path; that of a sweep ends its queue as well. `spivae resume RUN`
+    goes on from there.
 
     --json: {id, path, state}, the state that it is in then.
     """
     from spivae.training.run import find_run
     from spivae.training.stopping import stop as stopped
+    from spivae.training.sweep import find_sweep
 
+    sweep = find_sweep(run, run_dir)
+    if sweep is not None:
+        asked = sweep.stop()
+        if as_json:
+            emit_json({"id": sweep.id, "path": sweep.path, "state": "stopping"})
+        else:
+            emit(f"{sweep.id}: starts no more runs; {plural(asked, 'run')} at work saves and ends")
+        return
     found = find_run(run, run_dir)
     state = stopped(found, wait, force=force)
     if as_json:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spivae.plugins import Plugins
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run
+    from spivae.training.sweep import Sweep
 
 
 @click.command()
@@ -122,7 +123,7 @@ def read_recipe(name: str, overrides: tuple[str, ...]) -> Recipe:
     return recipes.with_overrides(found, assignments(overrides, "--set")) if overrides else found
 
 
-def announce(run: Run, as_json: bool) -> None:
+def announce(run: Run | Sweep, as_json: bool) -> None:
     """Print the run's id, or {id, path}."""
     if as_json:
         emit_json({"id": run.id, "path": run.path})

@@ -13,16 +13,13 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.liveness import STALE_SECONDS, heartbeat_age, is_alive, process_start
-
-if TYPE_CHECKING:
-    from spivae.training.run import Run
 
 BEAT_SECONDS = 10.0
 _HANDOVER_SECONDS = 30.0  # how long a trainer waits for its launcher to give it the lock
@@ -54,6 +51,16 @@ class Owner(msgspec.Struct, frozen=True):
         return f"process {self.pid} on {self.host}"
 
 
+class Lockable(Protocol):
+    """A run, or what else is a directory that one process works in."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def lock_path(self) -> Path: ...
+
+
 class Locked(SpivaeError):
     """Somebody else trains this run; what it says of itself must stay as it is."""
 
@@ -76,7 +83,7 @@ class Lock:
         self._beating: threading.Thread | None = None
 
     @classmethod
-    def take(cls, run: Run, *, force: bool = False) -> Lock:
+    def take(cls, run: Lockable, *, force: bool = False) -> Lock:
         """Take the lock of a run for this process.
 
         A lock whose owner has ended on this host is free; one that a launcher took for this process is
@@ -197,7 +204,7 @@ def _decode(content: bytes) -> Owner | None:
         return None
 
 
-def _held(run: Run, owner: Owner, age: float | None) -> str:
+def _held(run: Lockable, owner: Owner, age: float | None) -> str:
     if owner.here or age is None or age <= STALE_SECONDS:
         return f"{run.id}: is trained by {owner}; `spivae stop {run.id}` ends that"
     return (

@@ -67,14 +67,17 @@ class Run:
         self.info = info
 
     @classmethod
-    def create(cls, base: Path, recipe: Recipe) -> Run:
-        """A new directory with a unique id under `base`. Raises WorkFailed where it cannot be made."""
+    def create(cls, base: Path, recipe: Recipe, name: str | None = None) -> Run:
+        """A new directory under `base`, with this id or a unique one.
+
+        Raises WorkFailed where it cannot be made.
+        """
         from spivae.training import recipe as recipes
 
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
         info = RunInfo(
-            id=f"{recipe.process.name}-{stamp}-{secrets.token_hex(2)}",
+            id=name or f"{recipe.process.name}-{stamp}-{secrets.token_hex(2)}",
             process=recipe.process.name,
             epochs=recipe.epochs,
             created=now,
@@ -206,9 +209,9 @@ class Run:
 
 
 def list_runs(base: Path) -> Iterator[Run]:
-    """The readable runs under a folder, newest first."""
+    """The readable runs under a folder and in its sweeps, newest first."""
     found = []
-    for path in base.glob("*/run.json"):
+    for path in (*base.glob("*/run.json"), *base.glob("*/*/run.json")):
         try:
             found.append(Run.open(path.parent))
         except SpivaeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from trainers import Trainers
 
 from spivae.cli import main
+from spivae.training.lock import read_owner
+from spivae.training.run import list_runs
 
 NOBODY = 65534
 
@@ -40,6 +43,16 @@ def spivae(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         return Outcome(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def nobody_left(tmp_path: Path) -> Iterator[None]:
+    """A test that fails leaves no trainer behind."""
+    yield
+    for run in list_runs(tmp_path):
+        owner = read_owner(run.lock_path)
+        if owner is not None and owner.pid != os.getpid() and not owner.gone:
+            os.kill(owner.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

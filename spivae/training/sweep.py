@@ -1,0 +1,251 @@
+"""Sweeps: a folder with a run for every point of a grid of settings, and the queue that trains them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import secrets
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from spivae.errors import SpivaeError, WorkFailed
+from spivae.files import replacing
+from spivae.training.launch import detached, start
+from spivae.training.lock import Lock, Locked
+from spivae.training.resume import prepare
+from spivae.training.run import Run
+
+if TYPE_CHECKING:
+    from spivae.training.recipe import Recipe
+
+MOST_RUNS = 10_000
+_LOOK_SECONDS = 0.5
+_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A run of a sweep, and what sets it apart from the others."""
+
+    id: str
+    settings: dict[str, str]
+
+
+class SweepInfo(msgspec.Struct):
+    """sweep.json: what is varied, and how many runs train at once with how many threads each."""
+
+    id: str
+    created: float
+    grid: dict[str, list[str]]
+    points: list[Point]
+    jobs: int = 1
+    threads: int = 1
+
+
+class Sweep:
+    """A sweep's directory. Each of its runs is a directory in it, like any other run."""
+
+    def __init__(self, path: Path, info: SweepInfo) -> None:
+        self.path = path
+        self.info = info
+
+    @classmethod
+    def create(
+        cls, base: Path, recipe: Recipe, grid: Mapping[str, Sequence[str]], *, jobs: int = 1, threads: int = 1
+    ) -> Sweep:
+        """A new directory with a queued run for every point of the grid.
+
+        Raises SpivaeError for settings that make no recipe, before anything is made; WorkFailed where the
+        directory cannot be made.
+        """
+        settings = points(grid)
+        recipes = [applied(recipe, point) for point in settings]
+        now = time.time()
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+        stem = f"{recipe.process.name}-{stamp}-{secrets.token_hex(2)}"
+        path, digits = base / f"sweep-{stem}", max(2, len(str(len(recipes))))
+        made = []
+        for number, (varied, point) in enumerate(zip(recipes, settings, strict=True), start=1):
+            run = Run.create(path, varied, f"{stem}-{number:0{digits}d}")
+            made.append(Point(run.id, point))
+        varies = {key: list(values) for key, values in grid.items()}
+        sweep = cls(path, SweepInfo(path.name, now, varies, made, jobs, threads))
+        sweep.save()
+        return sweep
+
+    @classmethod
+    def open(cls, path: Path | str) -> Sweep:
+        """The sweep in a directory. Raises SpivaeError where there is none or its sweep.json is broken."""
+        path = Path(path)
+        try:
+            return cls(path, msgspec.json.decode((path / "sweep.json").read_bytes(), type=SweepInfo))
+        except OSError as error:
+            raise SpivaeError(f"{path}: is no sweep ({error.strerror})") from None
+        except msgspec.DecodeError as error:
+            raise SpivaeError(f"{path}: its sweep.json is broken ({error})") from None
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+    @property
+    def lock_path(self) -> Path:
+        return self.path / "LOCK"
+
+    @property
+    def stop_path(self) -> Path:
+        return self.path / "STOP"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "log.txt"
+
+    def save(self) -> None:
+        """Write sweep.json."""
+        with replacing(self.path / "sweep.json") as handle:
+            handle.write(msgspec.json.format(msgspec.json.encode(self.info)))
+
+    def runs(self) -> dict[str, Run]:
+        """The runs that are there, by their ids, in the order of the grid."""
+        found = {}
+        for point in self.info.points:
+            try:
+                found[point.id] = Run.open(self.path / point.id)
+            except SpivaeError:
+                continue  # deleted, or broken: `spivae runs` tells
+        return found
+
+    def launch(self) -> None:
+        """Start the queue in a process of its own; returns at once.
+
+        Raises Locked where it runs already, WorkFailed where it cannot be started.
+        """
+        with Lock.take(self) as lock:
+            self.stop_path.unlink(missing_ok=True)
+            command = [sys.executable, "-m", "spivae", "sweep", "--queue", str(self.path.resolve())]
+            try:
+                process = detached(command, self.log_path)
+            except OSError as error:
+                raise WorkFailed(f"{self.path}: its queue cannot be started ({error.strerror})") from None
+            lock.give(process.pid)
+
+    def resume(self) -> int:
+        """Queue again what was stopped, has failed or is lost, and start the queue; how many runs wait."""
+        waiting = 0
+        for run in self.runs().values():
+            if run.state() in ("stopped", "failed", "lost"):
+                prepare(run).release()
+            waiting += run.state() == "queued"
+        self.launch()
+        return waiting
+
+    def stop(self) -> int:
+        """Let the queue start no more runs, and ask those that train to save and end; how many those are."""
+        try:
+            self.stop_path.touch()
+        except OSError as error:
+            raise WorkFailed(f"{self.stop_path}: cannot be written ({error.strerror})") from None
+        at_work = [run for run in self.runs().values() if run.has_trainer()]
+        for run in at_work:
+            run.request_stop()
+        return len(at_work)
+
+
+def work(sweep: Sweep) -> None:
+    """Be the queue of a sweep: start its runs, a number at a time, until none waits or STOP is there.
+
+    Runs are processes of their own and go on where the queue is killed; another queue counts them.
+    """
+    with Lock.take(sweep) as lock:
+        lock.keep_beating()
+        while lock.lost is None and not sweep.stop_path.exists():
+            runs = list(sweep.runs().values())
+            waiting = [run for run in runs if run.state() == "queued" and not run.has_trainer()]
+            active = sum(run.has_trainer() for run in runs)
+            if not waiting and not active:
+                return
+            for run in waiting[: max(0, sweep.info.jobs - active)]:
+                _start(run, sweep.info.threads)
+            time.sleep(_LOOK_SECONDS)
+
+
+def _start(run: Run, threads: int) -> None:
+    """Start a run that waits; another may have taken it meanwhile."""
+    try:
+        with Lock.take(run) as lock:
+            run.refresh()
+            if run.info.state == "queued":
+                start(run, lock, threads=run.info.threads or threads)
+                print(f"{run.id}: started", flush=True)
+    except Locked:
+        pass
+    except SpivaeError as error:  # the others shall be trained all the same
+        print(f"error: {error}", flush=True)
+        run.end_badly(str(error))
+
+
+def find_sweep(name: str, base: Path) -> Sweep | None:
+    """The sweep with this id, unique beginning of an id that is no run's, or path; None where it is none."""
+    if (Path(name) / "sweep.json").is_file():
+        return Sweep.open(name)
+    matches = [path.parent for path in base.glob("*/sweep.json") if path.parent.name.startswith(name)]
+    exact = [path for path in matches if path.name == name]
+    if len(exact or matches) == 1:
+        return Sweep.open((exact or matches)[0])
+    return None
+
+
+def points(grid: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Every combination of the values. Raises SpivaeError where there are none, or too many."""
+    count = math.prod(map(len, grid.values())) if grid else 0
+    if not 1 <= count <= MOST_RUNS:
+        raise SpivaeError(f"--grid: makes {count} runs; needs 1 to {MOST_RUNS:,}")
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def applied(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
+    """The recipe with these settings. Raises SpivaeError with the path of a wrong one."""
+    from spivae.training.recipe import with_overrides
+
+    return with_overrides(recipe, settings)
+
+
+def read_grid(texts: Iterable[str]) -> dict[str, list[str]]:
+    """`a.b=v1,v2` and `a.b=0..4` (both ends included) as values by path. Raises SpivaeError."""
+    grid: dict[str, list[str]] = {}
+    for text in texts:
+        path, equals, values = (part.strip() for part in text.partition("="))
+        if not path or not equals or not values:
+            raise SpivaeError(f"--grid: {text!r} is not of the form a.b=v1,v2 or a.b=0..4")
+        if path in grid:
+            raise SpivaeError(f"--grid: {path} is given twice")
+        grid[path] = _values(values)
+        if len(set(grid[path])) < len(grid[path]):
+            raise SpivaeError(f"--grid: {path}: {values} has a value twice")
+    return grid
+
+
+def _values(text: str) -> list[str]:
+    span = _RANGE.fullmatch(text)
+    if span:
+        first, last = map(int, span.groups())
+        if not 0 <= last - first < MOST_RUNS:
+            raise SpivaeError(f"--grid: {text}: needs a range that rises, of at most {MOST_RUNS:,} values")
+        return [str(value) for value in range(first, last + 1)]
+    # a comma within brackets or braces is part of a value
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char in "[{") - (char in "]}")
+        if char == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    values = [part.strip() for part in parts]
+    if not all(values):
+        raise SpivaeError(f"--grid: {text!r} has an empty value")
+    return values

@@ -1,0 +1,212 @@
+"""Sweeps: every point of a grid once, so many at a time, whatever happens to the queue."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spivae.errors import SpivaeError
+from spivae.training import recipe as recipes
+from spivae.training import sweep as sweeps
+from spivae.training.lock import Lock, Locked, read_owner
+from spivae.training.run import Run, find_run, list_runs
+from spivae.training.sweep import Sweep, find_sweep, points, read_grid
+
+SHORT = ("--set", "training.phase=[{epochs = 1}]")
+
+
+@pytest.fixture
+def sweep(tiny_recipe: Path, tmp_path: Path) -> Sweep:
+    """A sweep of four runs, of which two may train at once."""
+    grid = read_grid(["training.phase.1.beta=1e-3,5e-3", "training.seed=0..1"])
+    return Sweep.create(tmp_path, recipes.load(tiny_recipe), grid, jobs=2)
+
+
+def test_a_grid_gives_every_combination_in_order():
+    grid = read_grid(["a.b=1e-3, 5e-3", "seed=0..2", "nf=[4, 4],[8, 8]"])
+    assert grid == {"a.b": ["1e-3", "5e-3"], "seed": ["0", "1", "2"], "nf": ["[4, 4]", "[8, 8]"]}
+    made = points(grid)
+    assert len(made) == 12
+    assert made[0] == {"a.b": "1e-3", "seed": "0", "nf": "[4, 4]"}
+    assert made[-1] == {"a.b": "5e-3", "seed": "2", "nf": "[8, 8]"}
+    assert len({tuple(point.items()) for point in made}) == 12
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["seed"], "'seed' is not of the form"),
+        (["seed="], "'seed=' is not of the form"),
+        (["seed=1,,2"], "has an empty value"),
+        (["seed=4..0"], "needs a range that rises"),
+        (["seed=1,1"], "has a value twice"),
+        (["seed=1", "seed=2"], "seed is given twice"),
+    ],
+)
+def test_what_is_no_grid_is_told(texts: list[str], message: str):
+    with pytest.raises(SpivaeError, match=f"--grid: .*{message}|--grid: {message}"):
+        read_grid(texts)
+
+
+def test_a_grid_that_is_too_large_is_refused():
+    with pytest.raises(SpivaeError, match="makes 1000000 runs"):
+        points(read_grid(["a=0..999", "b=0..999"]))
+
+
+def test_each_run_has_the_recipe_of_its_point(sweep: Sweep, tmp_path: Path):
+    runs = list(sweep.runs().values())
+    tables = [run.recipe.training for run in runs]
+    assert [(table.phase[1].beta, table.seed) for table in tables] == [
+        (1e-3, 0), (1e-3, 1), (5e-3, 0), (5e-3, 1),
+    ]  # fmt: skip
+    assert [run.state() for run in runs] == ["queued"] * 4
+    assert {run.id for run in list_runs(tmp_path)} == {run.id for run in runs}
+    assert find_run(runs[2].id, tmp_path).id == runs[2].id
+    found = find_sweep(sweep.id[:9], tmp_path)
+    assert found is not None
+    assert found.info == sweep.info
+
+
+def test_a_wrong_setting_makes_nothing(tiny_recipe: Path, tmp_path: Path):
+    with pytest.raises(SpivaeError, match=r"training\.phase\.1\.betta: unknown key"):
+        Sweep.create(tmp_path / "runs", recipes.load(tiny_recipe), {"training.phase.1.betta": ["1"]}, jobs=2)
+    assert not (tmp_path / "runs").exists()
+
+
+class Trainers:
+    """In place of processes: runs that were started, and train until `end`."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def start(self, run: Run, lock: Lock, *, threads: int | None = None) -> None:
+        self.started.append(run.id)
+        run.info.state = "running"
+        run.note_process(os.getpid())
+
+    def end(self, run: Run, state: Any = "finished") -> None:
+        run.refresh()
+        run.end(state)
+
+
+@pytest.fixture
+def trainers(monkeypatch: pytest.MonkeyPatch) -> Trainers:
+    found = Trainers()
+    monkeypatch.setattr(sweeps, "start", found.start)
+    monkeypatch.setattr(sweeps, "_LOOK_SECONDS", 0.01)
+    return found
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_the_queue_trains_all_and_never_more_than_it_may(sweep: Sweep, trainers: Trainers):
+    runs = list(sweep.runs().values())
+    queue = threading.Thread(target=sweeps.work, args=(sweep,))
+    queue.start()
+    for count in range(2, 5):
+        wait_for(lambda count=count: len(trainers.started) == count)
+        time.sleep(0.05)
+        assert trainers.started == [run.id for run in runs[:count]]
+        trainers.end(runs[count - 2], "failed" if count == 2 else "finished")
+    trainers.end(runs[3])
+    queue.join(10)
+    assert not queue.is_alive()
+    assert not sweep.lock_path.exists()
+
+
+def test_a_run_that_was_stopped_or_deleted_while_it_waited_is_passed_over(sweep: Sweep, trainers: Trainers):
+    import shutil
+
+    from spivae.training.stopping import stop
+
+    runs = list(sweep.runs().values())
+    assert stop(runs[0]) == "stopped"
+    shutil.rmtree(runs[1].path)
+    queue = threading.Thread(target=sweeps.work, args=(sweep,))
+    queue.start()
+    wait_for(lambda: len(trainers.started) == 2)
+    for run in runs[2:]:
+        trainers.end(run)
+    queue.join(10)
+    assert trainers.started == [runs[2].id, runs[3].id]
+
+
+def test_a_queue_that_is_asked_to_stop_starts_nothing_more(sweep: Sweep, trainers: Trainers):
+    queue = threading.Thread(target=sweeps.work, args=(sweep,))
+    queue.start()
+    wait_for(lambda: len(trainers.started) == 2)
+    assert sweep.stop() == 2
+    queue.join(10)
+    assert not queue.is_alive()
+    runs = list(sweep.runs().values())
+    assert [run.stop_path.exists() for run in runs] == [True, True, False, False]
+    assert [run.info.state for run in runs] == ["running", "running", "queued", "queued"]
+
+
+def test_a_new_queue_counts_what_the_killed_one_has_started(sweep: Sweep, trainers: Trainers):
+    runs = list(sweep.runs().values())
+    trainers.start(runs[0], Lock(runs[0].lock_path))
+    queue = threading.Thread(target=sweeps.work, args=(sweep,))
+    queue.start()
+    wait_for(lambda: len(trainers.started) == 2)
+    time.sleep(0.05)
+    assert trainers.started == [runs[0].id, runs[1].id]
+    sweep.stop()
+    queue.join(10)
+
+
+def test_a_sweep_from_the_command_line_to_its_best_run(
+    spivae: Callable[..., Any], tiny_recipe: Path, tmp_path: Path
+):
+    at = ("--run-dir", tmp_path)
+    begun = time.monotonic()
+    made = spivae(
+        "sweep", tiny_recipe, *SHORT, "--grid", "training.seed=0,1,2", "--jobs", 1, *at, "--json"
+    ).json
+    assert time.monotonic() - begun < 10
+    sweep = Sweep.open(made["path"])
+    assert made["id"] == sweep.id
+    queue = read_owner(sweep.lock_path)
+    assert queue is not None
+    assert os.getsid(queue.pid) != os.getsid(0)
+    with pytest.raises(Locked):
+        sweep.launch()
+    wait_for(lambda: any(run.has_trainer() for run in sweep.runs().values()))
+    os.kill(queue.pid, signal.SIGKILL)
+    wait_for(lambda: all(not run.has_trainer() for run in sweep.runs().values()))
+    shown = spivae("sweep", sweep.id, *at).out
+    assert "finished" in shown
+    assert "2 runs waiting, but the queue has ended" in shown
+
+    assert spivae("resume", sweep.id[:8], *at).out == f"{sweep.id}\n"
+    wait_for(lambda: all(run.state() == "finished" for run in sweep.runs().values()))
+    answer = spivae("sweep", sweep.path, "--sort", "neg_elbo", "--json").json
+    elbos = [run["metrics"]["neg_elbo"] for run in answer["runs"]]
+    assert elbos == sorted(elbos)
+    assert answer["best"] == answer["runs"][0]["id"]
+    assert sorted(run["settings"]["training.seed"] for run in answer["runs"]) == ["0", "1", "2"]
+    marked = [line for line in spivae("sweep", sweep.id, *at).out.splitlines() if line.startswith("*")]
+    assert [line.split()[1] for line in marked] == [answer["best"]]
+    assert len(spivae("runs", *at, "--json").json) == 3
+    assert spivae("sweep", sweep.id, *at, "--sort", "size").code == 2
+
+
+def test_what_is_no_sweep_is_told(spivae: Callable[..., Any], tiny_recipe: Path, tmp_path: Path):
+    refused = spivae("sweep", tiny_recipe, "--run-dir", tmp_path)
+    assert refused.code == 2
+    assert "a new one needs --grid" in refused.err
+    refused = spivae("sweep", tiny_recipe, "--run-dir", tmp_path, "--grid", "process.name=sbm,nothing")
+    assert "unknown process 'nothing'" in refused.err
+    assert not list(tmp_path.iterdir())
