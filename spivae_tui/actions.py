@@ -169,6 +169,7 @@ ACTIONS: tuple[Action, ...] = (
         "run", "open", "enter,o", "Open checkpoint", "Open the final checkpoint, or the best so far.", "⏎"
     ),
     Action("run", "stop", "s", "Stop", "Ask the training to save and stop; asks once."),
+    Action("run", "resume", "r", "Resume", "Go on with this training from where it was saved."),
     Action("run", "train", "t", "Train again", "Edit this recipe and start another training."),
     Action("run", "zoom", "z", "Zoom", "Show all epochs, the last half, or the last tenth."),
     Action("run", "next_tab", "right", "Tab", "Go on to curves, epochs, log.", "←→"),

@@ -141,18 +141,18 @@ def advice(view: RunView) -> tuple[str, str]:
     if view.state == "finished":
         return f"Finished. {opens}", "good"
     if view.state == "stopped":
-        return f"Stopped and saved. {opens} t edits the recipe and trains anew.", "warn"
+        return f"Stopped and saved. {opens} r goes on; t edits the recipe and trains anew.", "warn"
     if view.state == "failed":
         reason = info.error or (
             view.log[-1] if view.log else "the trainer ended without a word; l shows its log"
         )
         saved = f" {opens}" if checkpoint else ""
-        return f"Failed: {reason}. t corrects the recipe and tries again.{saved}", "bad"
+        return f"Failed: {reason}. t corrects the recipe and tries again, r goes on.{saved}", "bad"
     if view.state == "lost":
         last = f" Its last words: {view.log[-1]}." if view.log else ""
         return (
             f"Lost: process {info.pid} on {info.host} is gone without saying why (killed, out of memory, or "
-            f"the machine was restarted).{last} {opens} t trains again.",
+            f"the machine was restarted).{last} {opens} r goes on from its last save.",
             "warn",
         )
     if view.state == "queued":

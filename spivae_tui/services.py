@@ -91,6 +91,13 @@ def _launch(recipe: Recipe) -> Run:
     return launch(recipe, DEFAULT_FOLDER)
 
 
+def _resume(path: str) -> None:
+    from spivae.training.resume import relaunch
+    from spivae.training.run import Run
+
+    relaunch(Run.open(path))
+
+
 def _write_text(path: Path, text: str) -> None:
     from spivae.files import replacing
 
@@ -110,5 +117,6 @@ class Services:
     clear_results: Callable[[], Usage] = _clear_results
     open_run: Callable[[str], Run] = _open_run
     launch: Callable[[Recipe], Run] = _launch
+    resume: Callable[[str], None] = _resume
     write_text: Callable[[Path, str], None] = _write_text
     now: Callable[[], float] = time.time

@@ -68,6 +68,7 @@ class LiveRunScreen(SpivaeScreen):
         self.tab = 0
         self.first_panel = 0
         self._asking = False
+        self._resuming = False
         self._polling = False
         self._again = False
         self._missed = 0
@@ -284,6 +285,8 @@ class LiveRunScreen(SpivaeScreen):
             return True if view is not None and view.checkpoint is not None else None
         if action == "stop":
             return view is not None and view.state in ("running", "queued") and not view.stopping
+        if action == "resume":
+            return view is not None and view.state in ("stopped", "failed", "lost") and not self._resuming
         if action == "train":
             return view is None or view.over
         if action in ("next_page", "previous_page"):
@@ -320,6 +323,26 @@ class LiveRunScreen(SpivaeScreen):
             self.post_message(NotSeen(str(error)))
             return
         self.from_thread(self.look_again)
+
+    def action_resume(self) -> None:
+        self._resuming = True
+        self.refresh_bindings()
+        self._resume()
+
+    @work(thread=True, group="resume", exit_on_error=False)
+    def _resume(self) -> None:
+        try:
+            self.spivae.services.resume(self.run_path)
+        except SpivaeError as error:
+            self.post_message(NotSeen(str(error)))
+            self.from_thread(self._show_resumed)
+        else:
+            self.from_thread(self._show_resumed)
+            self.from_thread(self.look_again)
+
+    def _show_resumed(self) -> None:
+        self._resuming = False
+        self.refresh_bindings()
 
     def action_open(self) -> None:
         if self.view is not None and self.view.checkpoint is not None:

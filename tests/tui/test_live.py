@@ -13,6 +13,7 @@ import runs
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from spivae.errors import SpivaeError
 from spivae.figure.spec import Panel
 from spivae.following.follower import RunFollower, tail
 from spivae.training.run import Run
@@ -26,8 +27,12 @@ from spivae_tui.widgets.run_state import RunStateView
 class LiveApp(SpivaeApp):
     """The app, opened on a run; checkpoints are only noted."""
 
-    def __init__(self, run: Run, theme: str = "spivae-dark") -> None:
-        services = Services(scan=fakes.nothing, read_header=fakes.checkpoint, now=lambda: runs.NOW)  # type: ignore[arg-type]
+    def __init__(
+        self, run: Run, theme: str = "spivae-dark", resume: Callable[[str], None] = lambda path: None
+    ) -> None:
+        services = Services(  # type: ignore[arg-type]
+            scan=fakes.nothing, read_header=fakes.checkpoint, resume=resume, now=lambda: runs.NOW
+        )
         super().__init__([], theme=theme, services=services)
         self.run_path = str(run.path)
         self.opened: list[str] = []
@@ -141,6 +146,38 @@ async def test_stopping_asks_once_and_leaves_a_stop_file(tmp_path: Path) -> None
         runs.set_info(run, state="stopped", finished=runs.NOW - 5)
         runs.save_checkpoint(run, "stopped")
         await until(lambda: advice(screen).startswith("Stopped and saved"))
+
+
+async def test_a_stopped_training_is_resumed_by_a_key(tmp_path: Path) -> None:
+    run = runs.make_run(tmp_path, 50, "stopped")
+    resumed: list[str] = []
+
+    def resume(path: str) -> None:
+        resumed.append(path)
+        runs.set_info(run, state="running")
+
+    async with LiveApp(run, resume=resume).run_test(size=(80, 24)) as pilot:
+        screen = await seen(pilot, "stopped")
+        assert "r goes on" in advice(screen)
+        assert "Resume" in keys(screen)
+        await pilot.press("r")
+        await until(lambda: screen.view is not None and screen.view.state == "running")
+        assert resumed == [str(run.path)]
+        await until(lambda: "Resume" not in keys(screen))
+        runs.write_steps(run, 41, 45)  # from its last state
+        await until(lambda: screen.view is not None and screen.view.step == 45)
+
+
+async def test_a_training_that_cannot_be_resumed_says_why(tmp_path: Path) -> None:
+    run = runs.make_run(tmp_path, 50, "lost")
+
+    def refuse(path: str) -> None:
+        raise SpivaeError("is trained by process 4242 on node07")
+
+    async with LiveApp(run, resume=refuse).run_test(size=(80, 24)) as pilot:
+        screen = await seen(pilot, "lost")
+        await pilot.press("r")
+        await until(lambda: advice(screen) == "is trained by process 4242 on node07")
 
 
 async def test_escape_lets_a_training_go_on_that_was_asked_to_stop(tmp_path: Path) -> None:
