@@ -98,6 +98,7 @@ SCALED_WAVENET_VAE = Architecture(
         Control("knots", "knots", "points in ln t between which the conditioning is linear"),
         Control("linear", "linear part", "how many past displacements the mean is linear in"),
         Control("typical", "typical step", "the displacement at which the learned scale starts"),
+        Control("whole", "whole series", "learn the first steps too, as if nothing had moved before them"),
         *_WIDTHS,
         Control("c_channels", "conditioning", "channels that the latents give the WaveNet"),
         _KERNEL,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spivae.errors import SpivaeError
-from spivae.model.vae import Output
+from spivae.model.vae import Output, WaveNetVAE
 
 LOG_STD_FLOOR = -12.0
 
@@ -78,6 +78,16 @@ class Loss:
             return parts.nll.sum() + divergence.sum()
         return parts.nll.sum((1, 2)).mean() + divergence.mean()
 
+    def learnt(self, output: Output, x: Tensor, judged: int) -> Parts:
+        """The unreduced loss of what a model learns from: of its steps, the last `judged` are its own.
+
+        Steps before those add to the loss, which remains in nats for each of its own.
+        """
+        parts = self.parts(output, x)
+        early = parts.nll[:, :-judged].sum((1, 2)) / judged
+        own = parts.nll[:, -judged:]
+        return Parts(own, parts.kl, own.mean((1, 2)) + early + self.beta * parts.kl.sum(1))
+
     def parts(self, output: Output, x: Tensor) -> Parts:
         """The unreduced loss. Raises SpivaeError where the prediction does not fit x."""
         predicted = output.pred.shape[-1]
@@ -89,3 +99,8 @@ class Loss:
         per_step = nll(output.pred, x)
         per_latent = kl(output.mu, output.logvar)
         return Parts(per_step, per_latent, per_step.mean((1, 2)) + self.beta * per_latent.sum(1))
+
+
+def judged_steps(model: WaveNetVAE, x: Tensor) -> int:
+    """How many steps of displacements x (B, 1, L) a model is judged by."""
+    return x.shape[-1] - model.args.first_predicted

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spivae.model.fast import step as fast
 from spivae.model.fast.network import FORMS
-from spivae.model.losses import Loss, Parts
+from spivae.model.losses import Loss, Parts, judged_steps
 from spivae.model.vae import Output, WaveNetVAE
 
 Path = Literal["fast", "plain"]
@@ -61,10 +61,11 @@ def losses(model: WaveNetVAE, x: Tensor, noise: Tensor | None = None, beta: floa
 
 
 def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -> Parts:
-    """Add the gradients of the mean loss to those of the model; the loss before reduction, detached."""
+    """Add the gradients of the mean loss to those of the model; the loss that it learns from, detached."""
     if _is_fast(model, x):
         return fast.gradients(model, x, noise, beta)
     with torch.enable_grad():
-        parts = Loss(model.receptive_field, model.c_channels, beta).parts(model(x, noise=noise), x)
+        loss, judged = Loss(model.receptive_field, model.c_channels, beta), judged_steps(model, x)
+        parts = loss.learnt(model.learn(x, noise), x, judged)
         parts.loss.mean().backward()  # type: ignore[no-untyped-call]
     return Parts(*(value.detach() for value in parts))

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from spivae.model.powers import log_powers
 from spivae.model.scaled_arguments import ScaledArgs
-from spivae.model.vae import Autoencoder, WaveNetVAE, dense
+from spivae.model.vae import Autoencoder, Output, WaveNetVAE, dense, drawn
 
 # in units of the scale: far outside of what a fitting scale gives, and near enough to start from
 CLIP = 50.0
@@ -92,6 +92,24 @@ class ScaledWaveNetVAE(WaveNetVAE):
 
     def make_vae(self) -> ScaledVAE:
         return ScaledVAE(self.args)
+
+    def learn(self, x: Tensor, noise: Tensor | None) -> Output:
+        if not self.args.whole:
+            return super().learn(x, noise)
+        mu, logvar = self.encode(x)
+        given, log_scale, taps = self.vae.conditions(drawn(mu, logvar, noise))
+        u, given = self.from_the_beginning(scaled(x[:, 0], log_scale), given)
+        raw = super().predict(u[:, None], given.transpose(1, 2))
+        return Output(self.unscaled(raw, u, log_scale, taps), mu, logvar, None)
+
+    def from_the_beginning(self, u: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+        """u (B, L) and conditioning (B, L, C) with R steps before them, in which nothing moved.
+
+        So the first R steps are predicted too, and the latents learn what these alone tell.
+        """
+        before = self.receptive_field
+        first = given[:, :1].expand(-1, before, -1)
+        return F.pad(u, (before, 0)), torch.cat([first, given], dim=1)
 
     def predict(self, x: Tensor, c: Tensor | None, g: Tensor | None = None) -> Tensor:
         assert c is not None

@@ -18,7 +18,7 @@ class ScaledArgs(msgspec.Struct, Arguments, frozen=True, forbid_unknown_fields=T
 
     `knots` is the number of points, even in ln t, between which the conditioning is linear; `linear` how many
     past displacements the linear part of the mean takes; `typical` the displacement at which the learned
-    scale starts.
+    scale starts. With `whole`, the first R steps are learnt too, as if nothing had moved before.
     """
 
     o_dim: int = 399
@@ -28,6 +28,7 @@ class ScaledArgs(msgspec.Struct, Arguments, frozen=True, forbid_unknown_fields=T
     knots: int = 40
     linear: int = 32
     typical: float = 0.03
+    whole: bool = True
     res_channels: int = 16
     skip_channels: int = 16
     c_channels: int = 6

@@ -150,6 +150,10 @@ class WaveNetVAE(nn.Module):
         steps = self.causal(self.init_conv(x)[..., :-1])  # the shift that hides the present
         return self.out_conv(run_stack(self.args, self.res_stack, steps, c, g))  # type: ignore[no-any-return]
 
+    def learn(self, x: Tensor, noise: Tensor | None) -> Output:
+        """What the loss of a training is taken of; an architecture may predict steps before its own too."""
+        return self(x, noise=noise)  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor, g: Tensor | None = None, noise: Tensor | None = None) -> Output:
         """Predictions at z = mu, or at z = mu + sigma * noise where standard normal noise (B, Z) is given."""
         mu, logvar = self.encode(x)

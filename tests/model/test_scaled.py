@@ -115,6 +115,21 @@ def test_every_seed_starts_as_a_gaussian_of_the_typical_size(size: float) -> Non
         assert float(nll) - math.log(size) == pytest.approx(0.5 * math.log(2 * math.pi * math.e), abs=0.05)
 
 
+def test_a_model_learns_from_its_own_steps_and_from_those_before() -> None:
+    model, x, noise = stirred(), batch(), torch.zeros(5, 3)
+    field, own = model.receptive_field, model(x, noise=noise)
+    learnt = model.learn(x, noise)
+    assert learnt.pred.shape[-1] == 63
+    assert torch.allclose(learnt.pred[..., 2 * field :], own.pred[..., field:], atol=1e-5)
+    loss = Loss(field, 2, beta=0.1)
+    found, alone = loss.learnt(learnt, x, 55), loss.parts(own, x)
+    assert found.nll.shape == (5, 55, 1)
+    early = loss.parts(learnt, x).nll[:, :field].sum((1, 2)) / 55
+    assert torch.allclose(found.loss - early, alone.loss, atol=1e-4)
+    unlike = stirred(whole=False)
+    assert torch.equal(unlike.learn(x, noise).pred, unlike(x, noise=noise).pred)
+
+
 def test_long_series_end_as_the_training_did() -> None:
     model, z = stirred(), torch.zeros(1, 3)
     longer, own = model.decode(z, 100), model.decode(z)

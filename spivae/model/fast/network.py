@@ -59,16 +59,19 @@ def _convolutions(vae: VAE) -> Convolutions:
     )
 
 
-def output(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None) -> Output:
+def output(
+    model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None, learn: bool = False
+) -> Output:
     """What the model says of x (B, 1, L) at z = mu, or at z = mu + sigma * noise for noise (B, Z).
 
+    With `learn`, what it learns from (see `WaveNetVAE.learn`), without the conditioning.
     It lies in this thread's arena: done with, backward pass and all, before the next call.
     """
     arena().reset()
-    return FORMS[type(model)](model, weights, x, noise)
+    return FORMS[type(model)](model, weights, x, noise, learn)
 
 
-def _wavenet_vae(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None) -> Output:
+def _wavenet_vae(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None, learn: bool) -> Output:
     batch, _, length = x.shape
     c = None
     if weights.convolutions is None:
@@ -84,23 +87,25 @@ def _wavenet_vae(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor |
     return Output(raw[..., model.receptive_field :].transpose(0, 1), mu, logvar, c)
 
 
-def _scaled(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None) -> Output:
+def _scaled(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None, learn: bool) -> Output:
     assert isinstance(model, ScaledWaveNetVAE)
-    batch, _, length = x.shape
+    batch = len(x)
     mu, logvar = model.vae.encode(x)
     given, log_scale, taps = model.vae.conditions(drawn(mu, logvar, noise))
-    width = conditioning_width(model.c_channels)
+    c = None if learn else model.vae.carried(given, log_scale, taps)
+    u = scaled(x[:, 0], log_scale)
+    if learn and model.args.whole:
+        u, given = model.from_the_beginning(u, given)
+    width, length = conditioning_width(model.c_channels), u.shape[1]
     one = given.new_ones(1, 1, 1).expand(batch, length, 1)
     rows = F.pad(torch.cat([given, one], dim=2), (0, width - model.c_channels - 1))
-    u = scaled(x[:, 0], log_scale)
     raw = trunk(u, rows.view(batch * length, width), weights.trunk)
     pred = model.unscaled(raw[..., model.receptive_field :].transpose(0, 1), u, log_scale, taps)
-    c = None if torch.is_grad_enabled() else model.vae.carried(given, log_scale, taps)
     return Output(pred, mu, logvar, c)
 
 
 # by exact class, so that a variant that is not here takes the readable path
-FORMS: dict[type[WaveNetVAE], Callable[[WaveNetVAE, Weights, Tensor, Tensor | None], Output]] = {
+FORMS: dict[type[WaveNetVAE], Callable[[WaveNetVAE, Weights, Tensor, Tensor | None, bool], Output]] = {
     WaveNetVAE: _wavenet_vae,
     ScaledWaveNetVAE: _scaled,
 }

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spivae.model.fast.network import Weights, output, prepare
 from spivae.model.fast.threads import in_threads, parts
 from spivae.model.fast.tree import mapped, tensors
-from spivae.model.losses import Loss, Parts
+from spivae.model.losses import Loss, Parts, judged_steps
 from spivae.model.vae import Output, WaveNetVAE
 
 # trajectories that a thread computes at once: fewer leave the time to Python, more fall out of the caches
@@ -27,7 +27,7 @@ def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -
 
     Displacements x (B, 1, L), latent noise (B, Z). Equal numbers of threads give equal bits.
     """
-    loss = Loss(model.receptive_field, model.c_channels, beta)
+    loss, judged = Loss(model.receptive_field, model.c_channels, beta), judged_steps(model, x)
     parameters = list(model.parameters())
     replicas = _replicas(model, parameters, torch.get_num_threads())
     prepared = prepare(model)
@@ -39,8 +39,8 @@ def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -
         made = []
         with torch.enable_grad():
             for part in parts(rows, AT_ONCE):
-                said = output(replica, weights, x[part], None if noise is None else noise[part])
-                found = loss.parts(said, x[part])
+                said = output(replica, weights, x[part], None if noise is None else noise[part], learn=True)
+                found = loss.learnt(said, x[part], judged)
                 (found.loss.sum() / len(x)).backward()  # type: ignore[no-untyped-call]
                 made.append(Parts(*(value.detach() for value in found)))
         return made, [leaf.grad for leaf in (*tensors(weights), *own)]
