@@ -75,12 +75,17 @@ class RunFollower:
 
     def poll(self, again: bool = False) -> Iterator[RunView]:
         """A view if anything is new (or `again`), several while a long file is read. Raises SpivaeError."""
+        from spivae.following.samples import read_past
         from spivae.following.series import RunSeries
         from spivae.training.metrics import MetricsReader
 
         if self._run is None:
             self._run = self._open_run(str(self.path))
             self._reader, self._series = MetricsReader(self._run.metrics_path), RunSeries()
+            past = read_past(self._run.metrics_path)
+            if past is not None:
+                self._series.restore(past)
+                self._reader.begin_at(past.end)
             try:
                 self._recipe = self._run.recipe
             except SpivaeError:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from spivae.following.samples import Past, Step
 
 Array = npt.NDArray[np.float64]
 
@@ -68,6 +72,13 @@ class Buckets:
         self._low[:half] = np.fmin(self._low[::2], self._low[1::2])
         self._high[:half] = np.fmax(self._high[::2], self._high[1::2])
         self.stride *= 2
+
+    def restore(self, x: Array, low: Array, high: Array, last: Array, stride: int) -> None:
+        """Begin with these buckets, each of `stride` rows, instead of rows: x (n,), the others (n, width)."""
+        count = len(x)
+        assert count <= self.capacity
+        self._x[:count], self._low[:count], self._high[:count], self._last[:count] = x, low, high, last
+        self.stride, self.rows = stride, count * stride
 
     def cut(self, x: float) -> None:
         """Forget the rows from `x` on (a training that was resumed from before); whole buckets at a time."""
@@ -143,6 +154,49 @@ class RunSeries:
                 self.epochs.append(self._without_cells(record))
                 self._ends.append((record["step"], record["seconds"]))
         self._take_steps(known[begin:])
+
+    def restore(self, past: Past) -> None:
+        """Begin with samples of a long training's past instead of its records.
+
+        Each bucket knows the extremes of its samples alone, and its smoothed loss is their mean, without
+        spikes.
+        """
+        self._clear()
+        if not past.places:
+            return
+        newest = past.places[-1][-1]
+        self._latents = len(newest.kl)
+        table = [self._bucket(place) for place in past.places]
+        x, low, high, last = (np.array(column, dtype=np.float64) for column in zip(*table, strict=True))
+        self._steps = Buckets(len(self.COLUMNS) + self._latents, self._capacity)
+        self._steps.restore(x, low, high, last, max(1, newest.step // len(x)))
+        self.smooth = self._mean = float(last[-1, 1])
+        self._weight, self._spread = 1.0, float(high[-1, 0] - low[-1, 0])
+        self.last = msgspec.structs.asdict(newest)
+        self._first = (past.places[0][0].step, past.places[0][0].seconds)
+        self.feed([record for record in past.epochs if record["step"] <= newest.step])
+
+    def _bucket(self, place: Sequence[Step]) -> tuple[float, Array, Array, Array]:
+        """Where the samples of a place end, and the lowest, highest and last row of them."""
+        unknown = [None] * self._latents
+        rows = np.array(
+            [
+                (
+                    step.loss,
+                    None,
+                    step.lr,
+                    step.beta,
+                    *(step.kl if len(step.kl) == self._latents else unknown),
+                )
+                for step in place
+            ],
+            dtype=np.float64,  # numpy reads None as NaN
+        )
+        known = rows[np.isfinite(rows[:, 0]), 0]
+        rows[:, 1] = (
+            np.sort(known)[len(known) // 4 : len(known) - len(known) // 4].mean() if len(known) else np.nan
+        )
+        return place[-1].epoch, np.fmin.reduce(rows), np.fmax.reduce(rows), rows[-1]
 
     def _without_cells(self, record: dict[str, Any]) -> dict[str, Any]:
         """An epoch's record without its long lists, which go to `cells` and `mu`."""

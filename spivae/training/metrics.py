@@ -87,6 +87,10 @@ class MetricsReader:
         """How many bytes of the file have been taken in."""
         return self._offset
 
+    def begin_at(self, offset: int) -> None:
+        """Pass over the lines before this one, of the file that is there now."""
+        self._offset, self._inode = offset, os.stat(self.path).st_ino
+
     def poll(self, limit: int | None = None) -> list[dict[str, Any]]:
         """The new complete records: all of them, or those in about the next `limit` bytes."""
         try:
