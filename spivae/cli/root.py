@@ -35,6 +35,7 @@ COMMANDS = {
     "sweep": Listed("sweep", "Train a recipe at every point of a grid of settings.", "Make"),
     "lr-find": Listed("lr_find", "Find a learning rate for a recipe.", "Make"),
     "runs": Listed("runs", "List trainings and how far they are.", "Make"),
+    "compare": Listed("compare", "Show runs side by side: settings, results, curves.", "Make"),
     "watch": Listed("watch", "Follow a training: its curves, or a line an epoch.", "Make"),
     "stop": Listed("stop", "Ask a training to save and end.", "Make"),
     "resume": Listed("resume", "Go on with a training that was stopped or killed.", "Make"),

@@ -9,15 +9,12 @@ import click
 
 from spivae.cli import common, wording
 from spivae.cli.common import common_options, run_dir_option
-from spivae.cli.listing import STATES
-from spivae.cli.output import Styled, emit, emit_json, paint
-from spivae.cli.table import Column, table
+from spivae.cli.output import emit, emit_json, paint
+from spivae.cli.run_table import best_of, ordered, run_table
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
     from spivae.training.sweep import Sweep
-
-METRICS = {"neg_elbo": "-ELBO", "nll": "NLL", "kl": "KL"}
 
 
 @click.command()
@@ -64,6 +61,7 @@ def sweep(
     --json: {id, path}; of a sweep {id, path, grid, jobs, threads, best, runs [{id, path, settings, state,
     epoch, epochs, step, steps, metrics}]}, best the id of the run with the lowest -ELBO.
     """
+    from spivae.training.differences import short_names
     from spivae.training.sweep import Sweep, find_sweep, work
 
     if queue is not None:
@@ -81,11 +79,12 @@ def sweep(
     if found is None:
         raise SpivaeError(f"no sweep {recipe!r} in {run_dir}; a new one needs --grid A.B=V1,V2")
     document = _document(found)
-    _order(document["runs"], sort, found)
+    fields = list(found.info.grid)
+    document["runs"] = ordered(document["runs"], sort, fields)
     if as_json:
         emit_json(document)
         return
-    for line in table(_columns(found), [_row(run, found, document["best"]) for run in document["runs"]]):
+    for line in run_table(document["runs"], short_names(fields), document["best"]):
         emit(line)
     _tell_queue(found, document["runs"])
 
@@ -118,8 +117,6 @@ def _document(sweep: Sweep) -> dict[str, Any]:
         for point in sweep.info.points
         if point.id in known
     ]
-    judged = [run for run in runs if run["metrics"].get("neg_elbo") is not None]
-    best = min(judged, key=lambda run: run["metrics"]["neg_elbo"], default=None)
     info = sweep.info
     return {
         "id": sweep.id,
@@ -127,66 +124,9 @@ def _document(sweep: Sweep) -> dict[str, Any]:
         "grid": info.grid,
         "jobs": info.jobs,
         "threads": info.threads,
-        "best": best and best["id"],
+        "best": best_of(runs),
         "runs": runs,
     }
-
-
-def _order(runs: list[dict[str, Any]], key: str | None, sweep: Sweep) -> None:
-    """Sort runs in place; those without a value come last."""
-    if key is None:
-        return
-    if key in METRICS:
-        runs.sort(key=lambda run: (run["metrics"].get(key) is None, run["metrics"].get(key)))
-    elif key in sweep.info.grid:
-        places = {value: place for place, value in enumerate(sweep.info.grid[key])}
-        runs.sort(key=lambda run: places[run["settings"][key]])
-    else:
-        raise SpivaeError(f"--sort: {key!r} is none of {', '.join([*METRICS, *sweep.info.grid])}")
-
-
-def _columns(sweep: Sweep) -> list[Column]:
-    varied = [Column(_short(name, sweep), right=True) for name in sweep.info.grid]
-    return [
-        Column(""),
-        Column("run", shortens=True),
-        *varied,
-        Column("state"),
-        Column("epoch", right=True, drop=2),
-        *(
-            Column(title, right=True, drop=drop)
-            for title, drop in zip(METRICS.values(), (0, 3, 1), strict=True)
-        ),
-        Column("latents", right=True, drop=4),
-    ]
-
-
-def _short(name: str, sweep: Sweep) -> str:
-    """The end of a path that tells it from the others: `training.phase.1.beta` is `beta`."""
-    parts = name.split(".")
-    for count in range(1, len(parts)):
-        end = ".".join(parts[-count:])
-        if sum(other.endswith(f".{end}") for other in sweep.info.grid) == 1:
-            return end
-    return name
-
-
-def _row(run: dict[str, Any], sweep: Sweep, best: str | None) -> list[str | Styled]:
-    metrics, state = run["metrics"], run["state"] or "broken"
-    first = run["id"] == best
-    values = [wording.fixed(metrics.get("neg_elbo")), wording.fixed(metrics.get("nll"))]
-    style = "good" if first else ""
-    return [
-        Styled("*" if first else "", "good"),
-        Styled(run["id"], style),
-        *(run["settings"][name] for name in sweep.info.grid),
-        Styled(state, STATES.get(state, "bad" if state == "broken" else "")),
-        wording.NOTHING if run["epochs"] is None else f"{run['epoch']:.4g}/{run['epochs']}",
-        Styled(values[0], style),
-        values[1],
-        wording.nats(metrics.get("kl")),
-        wording.survivors(metrics),
-    ]
 
 
 def _tell_queue(sweep: Sweep, runs: list[dict[str, Any]]) -> None:

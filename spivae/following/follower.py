@@ -14,6 +14,7 @@ from spivae.errors import SpivaeError
 if TYPE_CHECKING:
     from spivae.figure.spec import Figure
     from spivae.following.figure import Unit
+    from spivae.following.series import RunSeries
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run, RunInfo
 
@@ -43,6 +44,7 @@ class RunView:
     log: tuple[str, ...] = ()
     read: float = 1.0  # share of metrics.jsonl that is in this view
     figure: Figure | None = None
+    path: Path = Path()
 
     @property
     def over(self) -> bool:
@@ -60,11 +62,13 @@ class RunView:
 class RunFollower:
     """Looks at a run's directory. `poll` is called from one thread at a time.
 
-    `open_run` gives the Run at a path. Nothing but a few stats is done where no file has changed.
+    `open_run` gives the Run at a path. Nothing but a few stats is done where no file has changed. Views have
+    a figure unless `draws` is off.
     """
 
-    def __init__(self, path: str, open_run: Callable[[str], Run]) -> None:
+    def __init__(self, path: str, open_run: Callable[[str], Run], draws: bool = True) -> None:
         self.path = Path(path)
+        self.draws = draws
         self.window = 1.0
         self.unit: Unit = "epoch"
         self._open_run = open_run
@@ -106,6 +110,11 @@ class RunFollower:
                 yield self._view(self._run)
         yield self._view(self._run)
 
+    @property
+    def series(self) -> RunSeries:
+        """The curves so far, once `poll` has looked."""
+        return self._series
+
     def request_stop(self) -> None:
         """Ask the trainer to save and end."""
         if self._run is not None:
@@ -140,7 +149,10 @@ class RunFollower:
             diverged_at=series.diverged_at,
             log=tuple(tail(run.log_path)),
             read=min(1.0, self._reader.offset / size) if size > 0 else 1.0,
-            figure=figure(series, info, self.window, true, phases, self.unit) if series.step else None,
+            figure=figure(series, info, self.window, true, phases, self.unit)
+            if series.step and self.draws
+            else None,
+            path=self.path,
         )
 
 

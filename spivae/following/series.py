@@ -108,7 +108,7 @@ class Buckets:
 class RunSeries:
     """What metrics.jsonl tells, fed record by record: curves for each step, rows for each epoch."""
 
-    COLUMNS = ("loss", "smooth", "lr", "beta")
+    COLUMNS = ("loss", "smooth", "lr", "beta", "seconds")
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
@@ -186,6 +186,7 @@ class RunSeries:
                     None,
                     step.lr,
                     step.beta,
+                    step.seconds,
                     *(step.kl if len(step.kl) == self._latents else unknown),
                 )
                 for step in place
@@ -228,7 +229,14 @@ class RunSeries:
             self._steps = Buckets(len(self.COLUMNS) + latents, self._capacity)
         kl = [record["kl"] if len(record["kl"]) == latents else [None] * latents for record in records]
         rows = [
-            (record["loss"], self._smoothed(record["loss"]), record["lr"], record["beta"], *values)
+            (
+                record["loss"],
+                self._smoothed(record["loss"]),
+                record["lr"],
+                record["beta"],
+                record["seconds"],
+                *values,
+            )
             for record, values in zip(records, kl, strict=True)
         ]
         x = np.array([record["epoch"] for record in records], dtype=np.float64)
@@ -304,7 +312,7 @@ class RunSeries:
         return self._steps.x if self._steps is not None else np.zeros(0)
 
     def curve(self, name: str) -> Array:
-        """Values (n,) of loss, smooth, lr, beta, or of a latent's KL as `kl3`."""
+        """Values (n,) of loss, smooth, lr, beta, seconds, or of a latent's KL as `kl3`."""
         return self._steps.last[:, self._column(name)] if self._steps is not None else np.zeros(0)
 
     def raw(self, name: str) -> tuple[Array, Array]:

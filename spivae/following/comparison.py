@@ -1,0 +1,121 @@
+"""Runs side by side: in what they differ, how they stand, and their curves on the same axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spivae.errors import SpivaeError
+from spivae.following.follower import RunFollower, RunView
+from spivae.training.differences import differences, short_names
+
+if TYPE_CHECKING:
+    from spivae.figure.spec import Figure
+    from spivae.following.overlay import Along
+    from spivae.training.run import Run
+
+_WORDS = 28  # characters of a label
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run among others: how it stands, and the fields in which it differs from them, by path."""
+
+    view: RunView
+    settings: dict[str, Any]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The newest validation: nll, kl (the sum), neg_elbo, surviving, epoch; empty before the first."""
+        if not self.view.epochs:
+            return {}
+        row = self.view.epochs[-1]
+        kl = row.get("kl") or []
+        found = {key: row[key] for key in ("nll", "neg_elbo", "surviving", "epoch") if key in row}
+        return found | {"kl": None if not kl or None in kl else sum(kl), "kl_latents": kl}
+
+
+class Comparison:
+    """Follows any number of runs. `poll` is called from one thread at a time."""
+
+    def __init__(self, paths: Iterable[str], open_run: Callable[[str], Run]) -> None:
+        self.followers = [RunFollower(path, open_run, draws=False) for path in paths]
+        self.runs: list[Compared] = []
+        self._views: dict[str, RunView] = {}
+
+    def poll(self) -> bool:
+        """Look at all runs; whether anything is new. Those that are gone or broken are left out."""
+        new = False
+        for follower in list(self.followers):
+            try:
+                for view in follower.poll():
+                    self._views[str(follower.path)] = view
+                    new = True
+            except SpivaeError:
+                self.followers.remove(follower)
+                self._views.pop(str(follower.path), None)
+                new = True
+        if new:
+            views = [self._views[str(follower.path)] for follower in self.followers]
+            fields = differences([view.recipe for view in views])
+            self.runs = [
+                Compared(view, {path: values[number] for path, values in fields.items()})
+                for number, view in enumerate(views)
+            ]
+        return new
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The paths of the fields in which the runs differ, and a short name for each."""
+        return short_names(list(self.runs[0].settings)) if self.runs else {}
+
+    @property
+    def best(self) -> Compared | None:
+        """The run with the lowest -ELBO."""
+        judged = [run for run in self.runs if run.metrics.get("neg_elbo") is not None]
+        return min(judged, key=lambda run: float(run.metrics["neg_elbo"]), default=None)
+
+    def figure(self, along: Along = "epoch") -> Figure:
+        """Their curves on the same axes."""
+        from spivae.following.overlay import Member, overlay
+
+        labels = self._labels()
+        series = [follower.series for follower in self.followers]
+        members = [
+            Member(label, curves, run.view.info)
+            for label, curves, run in zip(labels, series, self.runs, strict=True)
+        ]
+        return overlay(members, along)
+
+    def _labels(self) -> list[str]:
+        """What tells the runs apart: the fields, where they are few and short; else the ends of their ids."""
+        names = self.fields
+        words = [
+            " ".join(f"{names[path]} {text(value)}" for path, value in run.settings.items())
+            for run in self.runs
+        ]
+        if words and all(words) and len(set(words)) == len(words) and max(map(len, words)) <= _WORDS:
+            return words
+        return _ends([run.view.info.id for run in self.runs])
+
+
+def _ends(ids: Sequence[str]) -> list[str]:
+    """The last parts of ids that are all different."""
+    parts = [name.split("-") for name in ids]
+    for count in range(1, max(map(len, parts), default=1) + 1):
+        ends = ["-".join(part[-count:]) for part in parts]
+        if len(set(ends)) == len(ends):
+            return ends
+    return list(ids)
+
+
+def text(value: Any) -> str:
+    """A field's value in few characters."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(text, value)) + "]"
+    return str(value)
