@@ -95,6 +95,7 @@ SCOPES = {
     "train": "New training",
     "rate": "Learning-rate finder",
     "run": "Live run",
+    "compare": "Runs side by side",
     "plugins": "Plugins",
     "list": "Lists",
     "app": "Everywhere",
@@ -108,6 +109,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("browse", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
     Action("browse", "reverse", "r", "Reverse", "Turn the order round."),
     Action("browse", "train", "t,n", "Train", "Start a new training from a recipe."),
+    Action("browse", "mark", "space", "Mark", "Mark a run, to compare it with others.", footer=False),
+    Action("browse", "compare", "c", "Compare", "Compare the marked runs, or all beside this one."),
     Action("browse", "copy_path", "y", "Copy path", "Copy the path of the selected entry to the clipboard."),
     Action("browse", "plugins", "p", "Plugins", "List plugins, and what is wrong with them.", footer=False),
     Action("browse", "rescan", "f5,ctrl+r", "Rescan", "Look through the folders again.", footer=False),
@@ -208,6 +211,25 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "back", "escape", "Back", "Leave; the training goes on.", "esc", when="otherwise"),
     Action("run", "confirm_stop", "s,enter", "Stop and save", "Yes, stop it.", "s", when="asked"),
     Action("run", "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
+    # Runs side by side
+    Action("compare", "open", "enter,o", "Open run", "Follow the run: its curves, stop, resume.", "⏎"),
+    Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
+    Action("compare", "reverse", "r", "Reverse", "Turn the order round."),
+    Action("compare", "along", "x", "Epochs/steps/time", "Draw along epochs, steps, or time of training."),
+    Action("compare", "next_page", "right_square_bracket,pagedown", "More curves", "Page on.", "]"),
+    Action(
+        "compare",
+        "previous_page",
+        "left_square_bracket,pageup",
+        "Previous curves",
+        "Page back.",
+        "[",
+        footer=False,
+    ),
+    Action(
+        "compare", "copy_path", "y", "Copy path", "Copy the path of the run to the clipboard.", footer=False
+    ),
+    Action("compare", "back", "escape", "Back", "Back to the list; trainings go on.", "esc"),
     # Plugins
     Action("plugins", "read_on", "right_square_bracket", "Read on", "Page on in what is told of it.", "]"),
     Action("plugins", "read_back", "left_square_bracket", "Read back", "Page back.", "[", footer=False),

@@ -225,6 +225,12 @@ class SpivaeApp(App[int]):
 
         self.push_screen(LiveRunScreen(path))
 
+    def open_comparison(self, paths: Sequence[str]) -> None:
+        """Show runs side by side."""
+        from spivae_tui.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(paths))
+
     def recipe_paths(self) -> list[Path]:
         """Recipes to start from: the .toml files next to the listed checkpoints."""
         found = {path for folder in self.folders if folder.is_dir() for path in folder.glob("*.toml")}

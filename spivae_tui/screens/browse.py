@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -208,6 +209,7 @@ class BrowseScreen(SpivaeScreen):
 
     @on(RowList.Highlighted, "#entries")
     def _follow_cursor(self) -> None:
+        self.refresh_bindings()
         self._show_preview()
 
     def _show_preview(self) -> None:
@@ -279,9 +281,33 @@ class BrowseScreen(SpivaeScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "clear":
             return bool(self.listing.filter) or (self.is_mounted and self.query_one(FilterBar).is_open)
+        if action == "mark":
+            return self.is_mounted and self.selected is not None and self.selected.kind == "run"
+        if action == "compare":
+            return self.is_mounted and len(self._compared()) > 1
         if action in {"open", "copy_path", "sort", "reverse", "filter"}:
             return bool(self.listing.visible or self.listing.filter)
         return True
+
+    def action_mark(self) -> None:
+        entry = self.selected
+        if entry is not None and entry.kind == "run":
+            self.entries.marked ^= {entry.path}
+            self.entries.redraw()
+            self.entries.cursor += 1
+            self.refresh_bindings()
+
+    def action_compare(self) -> None:
+        self.spivae.open_comparison(self._compared())
+
+    def _compared(self) -> list[str]:
+        """The marked runs, or else those beside the selected one, as in a sweep."""
+        runs = {entry.path for entry in self.listing.entries.values() if entry.kind == "run"}
+        marked = sorted(self.entries.marked & runs)
+        if marked or self.selected is None or self.selected.kind != "run":
+            return marked
+        folder = os.path.dirname(self.selected.path)
+        return sorted(path for path in runs if os.path.dirname(path) == folder)
 
     def action_sort(self) -> None:
         self.listing.next_column(placed.column.key for placed in self.entries.placed)

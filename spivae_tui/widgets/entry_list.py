@@ -42,9 +42,12 @@ class EntryList(RowList):
     def __init__(self, now: Callable[[], float], *, id: str | None = None) -> None:
         super().__init__(COLUMNS, self._entry_cell, id=id)
         self._now = now
+        self.marked: set[str] = set()  # paths of the runs to compare
 
     def _entry_cell(self, entry: Entry, key: str) -> Cell:
         metrics = entry.metrics
+        if key == "mark" and entry.path in self.marked:
+            return Cell("●", "accent")
         if key == "mark":
             return Cell("✗", "bad") if is_broken(entry) else Cell(MARKS.get(entry.state, ""), _state(entry))
         if key == "name":

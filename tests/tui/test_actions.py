@@ -9,6 +9,7 @@ from spivae_tui.actions import ACTIONS, SCOPES, in_scope
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.browse import BrowseScreen
 from spivae_tui.screens.checkpoint import CheckpointScreen
+from spivae_tui.screens.compare import CompareScreen
 from spivae_tui.screens.find_rate import FindRateScreen
 from spivae_tui.screens.live import LiveRunScreen
 from spivae_tui.screens.plugins import PluginsScreen
@@ -22,6 +23,7 @@ OWNERS = {
     "train": TrainScreen,
     "rate": FindRateScreen,
     "run": LiveRunScreen,
+    "compare": CompareScreen,
     "plugins": PluginsScreen,
     "list": RowList,
     "filter": FilterInput,
