@@ -39,6 +39,7 @@ COMMANDS = {
     "watch": Listed("watch", "Follow a training: its curves, or a line an epoch.", "Make"),
     "stop": Listed("stop", "Ask a training to save and end.", "Make"),
     "resume": Listed("resume", "Go on with a training that was stopped or killed.", "Make"),
+    "tag": Listed("tag", "Put words on a run, to find it again.", "Make"),
     "logs": Listed("logs", "Print what a detached training has written.", "Make"),
     "rm": Listed("rm", "Delete a run.", "Make"),
     "predict": Listed("predict", "Latents and losses of given trajectories.", "Use"),

@@ -23,23 +23,28 @@ COLUMNS = (
     Column("NLL", right=True, drop=4),
     Column("-ELBO", right=True),
     Column("KL", right=True, drop=1),
+    Column("tags", style="accent", drop=6),
     Column("host", style="muted", drop=5),
     Column("age", right=True, style="muted"),
 )
 
 
 @click.command()
+@click.option("--tag", metavar="WORD", help="Only runs with this tag.")
 @run_dir_option
 @common_options()
-def runs(run_dir: Path, as_json: bool) -> None:
+def runs(tag: str | None, run_dir: Path, as_json: bool) -> None:
     """List trainings, newest first.
 
     --json: a list of {id, path, state ("queued" | "running" | "stopped" | "finished" | "failed" | "lost"),
-    epoch, epochs, step, steps, metrics, host, pid, launcher, created, error}.
+    epoch, epochs, step, steps, metrics, host, pid, launcher, created, tags, error}.
     """
-    found = documents(run_dir)
+    found = [document for document in documents(run_dir) if tag is None or tag in document["tags"]]
     if as_json:
         emit_json(found)
+        return
+    if not found and tag is not None:
+        emit(f"No runs with the tag {tag} in {run_dir}.")
         return
     if not found:
         emit(f"No runs in {run_dir}.")
@@ -58,6 +63,7 @@ def documents(base: Path) -> list[dict[str, Any]]:
     """The runs under a folder as `spivae runs --json` shows them; a broken one has nothing but its error."""
     from spivae.catalog import scan
     from spivae.training.run import Run
+    from spivae.training.tags import read_tags
 
     if not base.is_dir():
         return []
@@ -68,7 +74,7 @@ def documents(base: Path) -> list[dict[str, Any]]:
         document: dict[str, Any] = {"id": entry.name, "path": entry.path, "state": None}
         document |= dict.fromkeys(("epoch", "epochs", "step", "steps"))
         document |= {"metrics": entry.metrics, "host": None, "pid": None, "launcher": None}
-        document |= {"created": entry.modified, "error": entry.error}
+        document |= {"created": entry.modified, "tags": read_tags(Path(entry.path)), "error": entry.error}
         try:
             run = Run.open(entry.path)
         except SpivaeError as error:
@@ -106,6 +112,7 @@ def _row(document: dict[str, Any]) -> list[str | Styled]:
         wording.fixed(metrics.get("nll")),
         wording.fixed(metrics.get("neg_elbo")),
         wording.nats(metrics.get("kl")),
+        " ".join(document["tags"]),
         document["host"] or "",
         wording.age(document["created"]),
     ]

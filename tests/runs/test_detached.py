@@ -145,3 +145,20 @@ def test_starting_and_resuming_in_the_background_does_not_import_torch(tiny_reci
     for arguments in (("resume", run.path, "--detach"), ("stop", run.path, "--wait", 60), ("logs", run.path)):
         assert not modules(*arguments)[1] & {"torch", "numpy"}
     assert Run.open(run.path).state() in ("stopped", "lost")
+
+
+def test_tags_find_runs_again(spivae: Callable[..., Any], tiny_recipe: Path, tmp_path: Path):
+    runs = [Run.create(tmp_path, recipes.load(tiny_recipe)) for _ in range(2)]
+    at = ("--run-dir", tmp_path)
+    assert spivae("tag", runs[0].id, *at).out == "no tags\n"
+    assert spivae("tag", runs[0].id, "best", "paper-2", "best", *at, "--json").json["tags"] == [
+        "best",
+        "paper-2",
+    ]
+    assert spivae("tag", runs[0].id, "best", "--remove", *at).out == "paper-2\n"
+    assert [found["id"] for found in spivae("runs", *at, "--tag", "paper-2", "--json").json] == [runs[0].id]
+    assert "paper-2" in spivae("runs", *at).out
+    assert spivae("runs", *at, "--tag", "none").out == f"No runs with the tag none in {tmp_path}.\n"
+    refused = spivae("tag", runs[1].id, "two words", *at)
+    assert (refused.code, refused.err[:30]) == (2, "error: 'two words': is no tag;")
+    assert not (runs[1].path / "tags.txt").exists()
