@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from spivae.cli.common import common_options, run_argument, run_dir_option
-from spivae.cli.output import emit
+from spivae.cli.output import emit, emit_json
 from spivae.errors import SpivaeError
 
 _LOOK_SECONDS = 0.2
@@ -23,28 +23,40 @@ _CHUNK = 1 << 16
     "-n", "--lines", type=click.IntRange(min=0), metavar="N", help="The last N lines  [default: all]"
 )
 @run_dir_option
-@common_options(json=False)
-def logs(run: str, follow: bool, lines: int | None, run_dir: Path) -> None:
+@common_options()
+def logs(run: str, follow: bool, lines: int | None, run_dir: Path, as_json: bool) -> None:
     """Print the log of a training: what a detached one has written.
 
     RUN is an id, its unique beginning, or a path.
+
+    --json: {id, path, log [line]}, not with --follow.
     """
     from spivae.training.run import find_run
 
     found = find_run(run, run_dir)
     if not found.log_path.exists():
         raise SpivaeError(f"{found.id}: has no log; only a detached training writes one")
+    if as_json and follow:
+        raise SpivaeError("--json: is one document, and --follow never ends; leave one of them out")
     with open(found.log_path, "rb") as file:
         if lines is not None:
             file.seek(_last_lines(found.log_path, lines))
+        if as_json:
+            emit_json({"id": found.id, "path": found.path, "log": [_text(line) for line in file]})
+            return
         while True:
             over = found.state() not in ("queued", "running")
             for line in file:
-                emit(line.decode("utf-8", "replace").rstrip("\n").rpartition("\r")[2])
+                emit(_text(line))
             if over or not follow:
                 return
             time.sleep(_LOOK_SECONDS)
             found.refresh()
+
+
+def _text(line: bytes) -> str:
+    """A line; of a progress bar its last state."""
+    return line.decode("utf-8", "replace").rstrip("\n").rpartition("\r")[2]
 
 
 def _last_lines(path: Path, count: int) -> int:

@@ -7,14 +7,14 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spivae.cli import wording
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.listing import STATES
-from spivae.cli.output import emit, is_terminal
+from spivae.cli.output import emit, emit_json, is_terminal
 from spivae.cli.training_progress import epoch_line
 from spivae.errors import WorkFailed
 
@@ -34,23 +34,55 @@ _RICH = {"good": "green", "accent": "cyan", "bad": "red", "warn": "yellow"}  # a
 @click.option("--width", type=click.IntRange(20, 1000), metavar="N", help="Cells  [default: the terminal's]")
 @click.option("--height", type=click.IntRange(8, 1000), metavar="N", help="Rows  [default: the terminal's]")
 @run_dir_option
-@common_options(json=False)
-def watch(run: str, once: bool, width: int | None, height: int | None, run_dir: Path) -> None:
+@common_options()
+def watch(run: str, once: bool, width: int | None, height: int | None, run_dir: Path, as_json: bool) -> None:
     """Follow a training until it ends: live curves in a terminal, else a line an epoch.
 
     Ctrl-C leaves it; the training goes on. RUN is an id, its unique beginning, or a path. The exit code is 1
     where the training has failed or its trainer is gone.
+
+    --json: {id, path, state, epoch, epochs, step, steps, seconds, last (the newest validation)}, when the run
+    has ended, or with --once as it stands now.
     """
     from spivae.following.follower import RunFollower
     from spivae.training.run import Run, find_run
 
     found = find_run(run, run_dir)
     follower = RunFollower(str(found.path), Run.open)
-    drawn = once or is_terminal(sys.stdout)
-    view = _draw(follower, once, width, height) if drawn else _lines(follower)
+    if as_json:
+        view = _end(follower, once)
+        emit_json(_document(view))
+    else:
+        drawn = once or is_terminal(sys.stdout)
+        view = _draw(follower, once, width, height) if drawn else _lines(follower)
     if view.state in ("failed", "lost"):
         why = view.info.error or f"its trainer, process {view.info.pid} on {view.info.host}, is gone"
         raise WorkFailed(f"{found.id}: {view.state}: {why}")
+
+
+def _end(follower: RunFollower, once: bool) -> RunView:
+    """The view of a run at its end, or as it stands now."""
+    *_, view = follower.poll()
+    while not once and not view.over:
+        time.sleep(_LOOK_SECONDS)
+        for view in follower.poll():  # noqa: B007  the last one counts
+            pass
+    return view
+
+
+def _document(view: RunView) -> dict[str, Any]:
+    info = view.info
+    return {
+        "id": info.id,
+        "path": view.path,
+        "state": view.state,
+        "epoch": view.epoch,
+        "epochs": info.epochs,
+        "step": view.step,
+        "steps": info.steps,
+        "seconds": view.seconds,
+        "last": view.epochs[-1] if view.epochs else None,
+    }
 
 
 def _lines(follower: RunFollower) -> RunView:

@@ -71,6 +71,8 @@ def test_a_detached_run_is_killed_found_resumed_stopped_and_deleted(
     assert log[-1] == f"stopped: {run.checkpoint_folder / 'stopped.safetensors'}"
     assert spivae("logs", run.id, *at, "--lines", 2).out.splitlines() == log[-2:]
     assert spivae("logs", run.id, *at, "--follow", "-n", 1).out.splitlines() == log[-1:]
+    assert spivae("logs", run.id, *at, "-n", 2, "--json").json["log"] == log[-2:]
+    assert spivae("logs", run.id, *at, "--follow", "--json").code == 2
 
     assert spivae("rm", run.id, *at, "--json").code == 2
     assert spivae("rm", run.id, *at, "--yes", "--json").json == {"id": run.id, "path": str(run.path)}

@@ -37,6 +37,15 @@ def test_without_a_terminal_it_writes_a_line_an_epoch_and_the_end(tiny_run: Path
     assert lines[3:] == [f"finished: {tiny_run / 'checkpoints' / 'final.safetensors'}"]
 
 
+@pytest.mark.parametrize("more", [(), ("--once",)])
+def test_as_json_it_tells_how_the_run_ended(
+    more: tuple[str, ...], tiny_run: Path, spivae: Callable[..., Any]
+):
+    told = spivae("watch", tiny_run, "--json", *more).json
+    assert (told["id"], told["state"], told["step"], told["steps"]) == (tiny_run.name, "finished", 9, 9)
+    assert told["last"]["epoch"] == told["epochs"] == 3
+
+
 def test_an_epoch_that_was_repeated_is_there_once(copy: Run, spivae: Callable[..., Any]):
     last = copy.metrics_path.read_bytes().splitlines()[-1]
     with open(copy.metrics_path, "ab") as file:
