@@ -248,7 +248,7 @@ def test_an_unknown_recipe_is_answered_with_those_that_are_shipped(spivae, tmp_p
     (tmp_path / "another.toml").write_text("")
     failed = spivae("train", "xyz")
     assert failed.code == 2
-    assert failed.err == "error: xyz: no such recipe; shipped are sbm, tiny\n"
+    assert failed.err == "error: xyz: no such recipe; shipped are bm, fbm, sbm, sbm-seed, tiny\n"
 
 
 def test_a_shipped_model_s_name_stands_for_its_recipe():
