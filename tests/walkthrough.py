@@ -24,7 +24,7 @@ def walk(per_cell: int, folder: Path) -> dict[str, Any]:
     process = spivae.load_plugins().process("sbm")
 
     # 1. Load a checkpoint, print the arguments of its data and model
-    c_point, model = spivae.load_checkpoint("sbm")
+    c_point, model = spivae.load_checkpoint("sbm-seed")
     ds_args, model_args = c_point.ds_args, c_point.model_args
     print(ds_args, model_args)
     found["model_args"] = model_args
@@ -111,7 +111,7 @@ def walk(per_cell: int, folder: Path) -> dict[str, Any]:
     data = {"file": str(file), "per_cell": per_cell}
     answers = found["answers"] = {}
     for name in ("data", "output", "latents", "density", "surface", "loss", "encoding"):
-        answer = spivae.analyze("sbm", name, data=data)
+        answer = spivae.analyze("sbm-seed", name, data=data)
         answers[name] = answer.result
         answer.show()
     return found
