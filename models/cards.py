@@ -41,7 +41,7 @@ def card(found: dict[str, Any]) -> str:
 
 def _bound(found: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
-        ("-ELBO", f"{found['neg_elbo']:.4f} ± {found['neg_elbo_se']:.4f} nats a step"),
+        ("-ELBO", f"{found['neg_elbo']:.4f} ± {found['neg_elbo_se']:.5f} nats a step"),
         ("beta of the training, at its end", f"{found['beta_true_units']:.2f} times the true weight"),
     ]
     gap = found["gap"]
@@ -78,6 +78,8 @@ def _knowledge(found: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     best = found["estimators"].get("Bayes posterior median"), found["estimators"].get("Bayes posterior mean")
     for key, known in found["parameters"].items():
+        if known["r2"] is None:  # it never varies
+            continue
         words = f"mean error {known['mae']:.4f}, R² {known['r2']:.4f}"
         if all(best):
             words += f" (best possible {best[0][key]['mae']:.4f} and {best[1][key]['r2']:.4f})"

@@ -54,8 +54,8 @@ def test_predictions_equal_the_originals_whatever_the_batch(
         found = predict(model, dataset, batch=batch, keep_raw=True)
         for key in ("mu", "logvar", "kl", "c", "pred"):
             assert_allclose(getattr(found, key), reference[key], rtol=1e-5, atol=1e-5, err_msg=key)
-        # where the scale is small, its exponential turns 1e-6 into 1e-3: ours is as near to the exact value as
-        # the original's
+        # where the scale is small, its exponential turns 1e-6 into 1e-3: ours is as near to the exact value
+        # as the original's
         off = np.abs(found.nll - exact).max()
         assert off <= max(1e-5, np.abs(reference["nll"][..., 0] - exact).max())
         assert found.nll.mean(dtype=float) == pytest.approx(reference["nll"].mean(dtype=float), abs=1e-6)

@@ -43,7 +43,7 @@ def test_the_bayes_mean_is_the_best_and_the_latents_are_judged_by_it(estimators)
         for one in found.values():
             assert one["efficiency"] < 1.02, name
     assert estimators["maximum likelihood"]["alpha"]["efficiency"] > 0.8
-    assert 0.03 < estimators["surviving latents"]["alpha"]["efficiency"] < 0.15
+    assert estimators["surviving latents"]["alpha"]["efficiency"] > 0.8
 
 
 def test_each_estimator_is_drawn_against_the_truth_with_its_figures(answer, estimators):
