@@ -51,9 +51,10 @@ def test_its_predictions_are_those_of_the_reference(session, tmp_path):
     for i, x in enumerate(prepared.dataset.displacements[:, 0]):
         (j,) = np.flatnonzero((reference["x"][:, 0] == x).all(axis=1))
         np.testing.assert_allclose(prepared.predictions.mu[i], reference["mu"][j], rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(
-            prepared.predictions.nll[i], reference["nll"][j, :, 0], rtol=1e-4, atol=1e-4
-        )
+        nll = reference["nll"][j, :, 0]
+        # single steps of small displacements to what float32 keeps of them (see tests/test_prediction.py)
+        np.testing.assert_allclose(prepared.predictions.nll[i], nll, rtol=2e-3, atol=2e-3)
+        np.testing.assert_allclose(prepared.predictions.nll[i].mean(), nll.mean(), rtol=1e-5)
 
 
 def test_its_diffusion_coefficient_follows_theory_in_the_middle_of_the_range(session):
