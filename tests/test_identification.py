@@ -307,16 +307,15 @@ def of_model(name: str | Path, latents: list[int]) -> list[Identified]:
     return identify(SBM, dataset.theta, mu, logvar=logvar, latents=latents, length=T)
 
 
-def test_both_latents_of_the_sbm_model_follow_the_aging_diffusion_coefficient() -> None:
-    folded, line = of_model("sbm", [1, 3])
-    assert folded.expression == line.expression == LATER
-    assert (folded.folded, line.folded) == (True, False)
-    assert 0.97 < line.r2 < 0.99
-    assert 0.9 < folded.r2 < 0.98
-    assert line.spearman < -0.99
-    assert abs(folded.spearman) < 0.5
-    for one in (folded, line):
-        assert 0.2 < one.r2_trajectory < one.ceiling
+def test_the_latents_of_the_sbm_model_follow_the_diffusion_coefficient_at_two_times() -> None:
+    late, early = of_model("sbm", [1, 5])
+    assert late.expression.startswith("ln(α D t*^(α-1)), t* = 1")
+    assert early.expression.startswith("ln(D t*^α), t* = 0.0")
+    for one, r2 in ((late, 0.99), (early, 0.95)):  # of few trajectories: means of mu are noisy
+        assert not one.folded
+        assert one.r2 > r2
+        assert abs(one.spearman) > 0.97
+        assert one.r2_trajectory < one.ceiling
 
 
 def test_the_latent_of_the_originals_model_follows_the_aging_diffusion_coefficient(reference: Path) -> None:

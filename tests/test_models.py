@@ -31,7 +31,7 @@ def said(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_models_to_open() -> None:
-    assert [path.stem for path in SHIPPED] == ["bm", "fbm", "sbm", "sbm-seed"]
+    assert [path.stem for path in SHIPPED] == ["bm", "fbm", "sbm-seed", "sbm"]
     assert resolve("sbm").samefile(MODELS / "sbm.safetensors")
     assert resolve("models/sbm").samefile(MODELS / "sbm.safetensors")
 

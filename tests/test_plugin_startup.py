@@ -65,8 +65,8 @@ def load(path: str) -> tuple[float, int]:
 
 
 def test_loading_fifty_more_takes_a_moment(site: Path) -> None:
-    alone, bundled = load("")
-    beside, all_of_them = load(str(site))
+    alone, bundled = min(load("") for _ in range(3))
+    beside, all_of_them = min(load(str(site)) for _ in range(3))
     assert all_of_them == bundled + COUNT
     assert beside - alone < 2 * 0.05  # twice what it is at rest
 

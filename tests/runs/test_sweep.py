@@ -147,6 +147,7 @@ def test_a_queue_that_is_asked_to_stop_starts_nothing_more(sweep: Sweep, trainer
     queue = threading.Thread(target=sweeps.work, args=(sweep,))
     queue.start()
     wait_for(lambda: len(trainers.started) == 2)
+    wait_for(lambda: [run.info.state for run in sweep.runs().values()].count("running") == 2)
     assert sweep.stop() == 2
     queue.join(10)
     assert not queue.is_alive()

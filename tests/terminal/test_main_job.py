@@ -67,7 +67,7 @@ def test_open_inspect_plot_train_watch_and_find_the_checkpoint(terminal: Tmux, t
     terminal.wait_for("a recipe to start from")
     terminal.press("Enter")
     terminal.wait_for("mine.toml")
-    terminal.press("Down", "Down", "Enter")  # after the two shipped ones
+    terminal.press(*["Down"] * 5, "Enter")  # after the five shipped ones
     terminal.wait_for(" 3 epochs = 9 steps")  # the form opens with 33
     terminal.press("F2")
     terminal.wait_for(lambda screen: "runs ›" in screen or "finished" in screen)
