@@ -89,6 +89,8 @@ def _knowledge(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _generation(found: dict[str, Any]) -> list[tuple[str, str]]:
     rows, made = [], found["generation"] or {}
+    if made.get("not_finite"):
+        rows.append(("generated trajectories", f"{made['not_finite']:,} run away to infinity"))
     if made.get("alpha_mae") is not None:
         words = f"mean error {made['alpha_mae']:.3f} ({made['alpha_mae_noise']:.3f} by chance)"
         rows.append(("α of generated trajectories", words))

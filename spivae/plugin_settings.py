@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spivae.errors import SpivaeError
+from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 
 
@@ -40,7 +40,7 @@ def switch(name: str, *, on: bool) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SpivaeError(f"{path.parent}: cannot be made ({error.strerror})") from None
+        raise WorkFailed(f"{path.parent}: cannot be made ({error.strerror})") from None
     with replacing(path) as handle:
         handle.write("".join(f"{one}\n" for one in sorted(names ^ {name})).encode())
     return True

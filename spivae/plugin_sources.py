@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from spivae import __version__
+from spivae.plugin_settings import folder
 
 GROUP = "spivae"
 ENVIRONMENT = "SPIVAE_PLUGINS"
@@ -39,9 +40,7 @@ def version_of(point: EntryPoint) -> str:
 
 def own_folder() -> Path:
     """Where the user keeps single-file plugins."""
-    import platformdirs
-
-    return platformdirs.user_config_path("spivae") / "plugins"
+    return folder() / "plugins"
 
 
 def drop_in_files(folders: Sequence[str | Path] = ()) -> Iterator[Path]:

@@ -293,7 +293,11 @@ class RecipeForm:
         if errors:
             return Checked(None, errors)
         try:
-            return Checked(recipes.parse(self._lean(table)), {})
+            recipe = recipes.parse(self._lean(table))
+            if recipe.dataset.file is None:
+                cells = _cells(recipe)
+                recipe.check_batch(recipe.shares(cells)[0] * cells)
+            return Checked(recipe, {})
         except SpivaeError as error:
             path, reason = locate(str(error), self.texts)
             return Checked(None, {path: reason})
@@ -368,21 +372,23 @@ class Summary:
         ]
 
 
+def _cells(recipe: Recipe) -> int:
+    return math.prod(axis.n for axis in recipe.process.grid.values())
+
+
 def summarize(recipe: Recipe) -> Summary:
     """Steps as training counts them, and the size of the network."""
-    cells = math.prod(axis.n for axis in recipe.process.grid.values()) if recipe.process.grid else 1
-    per_cell = max(2, round(recipe.dataset.trajectories / cells))
-    validation = min(max(1, round(recipe.dataset.validation * per_cell)), per_cell - 1)
-    train = (per_cell - validation) * cells
+    cells = _cells(recipe)
+    train, validation = (share * cells for share in recipe.shares(cells))
     arguments = recipe.model_args
     return Summary(
         epochs=recipe.epochs,
-        steps=recipe.epochs * max(1, train // recipe.training.batch),
-        batch=min(recipe.training.batch, train),
+        steps=recipe.epochs * (train // recipe.training.batch),
+        batch=recipe.training.batch,
         parameters=sum(math.prod(shape) for shape in recipe.architecture.shapes(arguments).values()),
         receptive_field=arguments.receptive_field,
         predicted=arguments.predicted,
         cells=cells,
         train=train,
-        validation=validation * cells,
+        validation=validation,
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.output import emit, emit_json
 from spivae.errors import SpivaeError
+
+if TYPE_CHECKING:
+    from spivae.training.run import RunInfo
 
 _LOOK_SECONDS = 0.2
 _CHUNK = 1 << 16
@@ -45,13 +49,21 @@ def logs(run: str, follow: bool, lines: int | None, run_dir: Path, as_json: bool
             emit_json({"id": found.id, "path": found.path, "log": [_text(line) for line in file]})
             return
         while True:
-            over = found.state() not in ("queued", "running")
+            over = found.state() not in ("queued", "running") and _is_silent(found.info)
             for line in file:
                 emit(_text(line))
             if over or not follow:
                 return
             time.sleep(_LOOK_SECONDS)
             found.refresh()
+
+
+def _is_silent(info: RunInfo) -> bool:
+    """Whether the trainer writes no more: its last words come after its state."""
+    from spivae.training.lock import Owner
+
+    trainer = Owner(info.host, info.pid, info.pid_started)
+    return not trainer.here or trainer.gone
 
 
 def _text(line: bytes) -> str:

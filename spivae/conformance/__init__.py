@@ -38,18 +38,18 @@ def checks(subject: Process | Analysis | Architecture | Exporter) -> list[Check]
     if isinstance(subject, Process):
         from spivae.conformance.processes import checks_of_process
 
-        return list(checks_of_process(subject))
+        return checks_of_process(subject)
     if isinstance(subject, Architecture):
         from spivae.conformance.architectures import checks_of_architecture
 
-        return list(checks_of_architecture(subject))
+        return checks_of_architecture(subject)
     if isinstance(subject, Exporter):
         from spivae.conformance.exporters import checks_of_exporter
 
-        return list(checks_of_exporter(subject))
+        return checks_of_exporter(subject)
     from spivae.conformance.analyses import checks_of_analysis
 
-    return list(checks_of_analysis(subject))
+    return checks_of_analysis(subject)
 
 
 def checks_of_plugin(name: str, plugins: Plugins, folders: Sequence[str] = ()) -> Iterator[Check]:

@@ -8,14 +8,13 @@ import dataclasses
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from spivae.analysis import Analysis, Context, Result, declared_options
-from spivae.conformance.checking import Check, NotApplicable, require
+from spivae.conformance.checking import Check, NotApplicable, each, require
 from spivae.conformance.contexts import Drifting, grid_theta, make
 from spivae.conformance.words import check_name
 from spivae.errors import SpivaeError
@@ -236,7 +235,6 @@ CHECKS: dict[str, Callable[[Analysis], str]] = {
 }
 
 
-def checks_of_analysis(analysis: Analysis) -> Iterator[Check]:
+def checks_of_analysis(analysis: Analysis) -> list[Check]:
     """All checks of one analysis."""
-    for name, look in CHECKS.items():
-        yield Check(f"analysis {analysis.name}", name, partial(look, analysis))
+    return each(f"analysis {analysis.name}", analysis, CHECKS)

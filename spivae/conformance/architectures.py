@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from spivae.conformance.checking import Check, NotApplicable, require
+from spivae.conformance.checking import Check, NotApplicable, each, require
 from spivae.conformance.contexts import Drifting
 from spivae.conformance.words import check_name
 from spivae.dataset import Dataset, Grid, simulate_grid
@@ -129,7 +128,6 @@ CHECKS: dict[str, Callable[[Architecture], str]] = {
 }
 
 
-def checks_of_architecture(architecture: Architecture) -> Iterator[Check]:
+def checks_of_architecture(architecture: Architecture) -> list[Check]:
     """All checks of one architecture."""
-    for name, look in CHECKS.items():
-        yield Check(f"architecture {architecture.name}", name, partial(look, architecture))
+    return each(f"architecture {architecture.name}", architecture, CHECKS)

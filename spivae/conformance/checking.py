@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 from spivae.deadline import within
 
@@ -52,6 +53,16 @@ class Check:
             if not self.advisory:
                 raise
             warnings.warn(f"{self}: {broken}", stacklevel=2)
+
+
+Subject = TypeVar("Subject")
+
+
+def each(
+    subject: str, of: Subject, looks: Mapping[str, Callable[[Subject], str]], advisory: Collection[str] = ()
+) -> list[Check]:
+    """The named checks of one subject, which they look at."""
+    return [Check(subject, name, partial(look, of), name in advisory) for name, look in looks.items()]
 
 
 @dataclass(frozen=True)

@@ -84,11 +84,11 @@ def make(
         for values in vars(predictions).values():
             if isinstance(values, np.ndarray):
                 values[::3] = np.nan
-    args = ARGS if latents else ModelArgs(**{**_table(ARGS), "c_channels": 0, "nc_out": 3})
+    args = ARGS if latents else ModelArgs(**{**ARGS.as_dict(), "c_channels": 0, "nc_out": 3})
     checkpoint = Checkpoint(
         path="conformance.safetensors",
         process=process.name,
-        model_args=_table(args),
+        model_args=args.as_dict(),
         ds_args={name: values.tolist() for name, values in Grid.of(process).values.items()},
         metrics={"beta": 1e-3, "kl_latents": [2.0, 0.5, 0.01][:latents]},
         history=[_epoch(number, latents) for number in (1, 2, 3)],
@@ -145,10 +145,6 @@ def _epoch(number: int, latents: int) -> dict[str, Any]:
         "beta": 1e-3,
         "seconds": float(number),
     }
-
-
-def _table(args: ModelArgs) -> dict[str, Any]:
-    return {key: getattr(args, key) for key in args.__struct_fields__}
 
 
 @cache

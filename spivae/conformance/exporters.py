@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 
 from spivae.analysis import Result
-from spivae.conformance.checking import Check, require
+from spivae.conformance.checking import Check, each, require
 from spivae.errors import SpivaeError
 from spivae.exporter import About, Exporter
 from spivae.figure.spec import (
@@ -82,7 +81,6 @@ CHECKS: dict[str, Callable[[Exporter], str]] = {
 }
 
 
-def checks_of_exporter(exporter: Exporter) -> Iterator[Check]:
+def checks_of_exporter(exporter: Exporter) -> list[Check]:
     """All checks of one exporter."""
-    for name, look in CHECKS.items():
-        yield Check(f"exporter {exporter.name}", name, partial(look, exporter))
+    return each(f"exporter {exporter.name}", exporter, CHECKS)

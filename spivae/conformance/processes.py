@@ -9,12 +9,11 @@ import os
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 
-from spivae.conformance.checking import Broken, Check, require
+from spivae.conformance.checking import Broken, Check, each, require
 from spivae.conformance.theory import THEORY, Draw
 from spivae.conformance.words import check_name
 from spivae.errors import SpivaeError
@@ -235,7 +234,6 @@ CHECKS: dict[str, Callable[[Process], str]] = {
 ADVISORY = {"rows independent of others", "speed"}
 
 
-def checks_of_process(process: Process) -> Iterator[Check]:
+def checks_of_process(process: Process) -> list[Check]:
     """All checks of one process."""
-    for name, look in CHECKS.items():
-        yield Check(f"process {process.name}", name, partial(look, process), advisory=name in ADVISORY)
+    return each(f"process {process.name}", process, CHECKS, ADVISORY)

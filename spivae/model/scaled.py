@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from spivae.model.powers import log_powers
 from spivae.model.scaled_arguments import ScaledArgs
-from spivae.model.vae import Autoencoder, Output, WaveNetVAE, dense, drawn
+from spivae.model.vae import Autoencoder, Output, WaveNetVAE, built, dense, drawn
 
 # in units of the scale: far outside of what a fitting scale gives, and near enough to start from
 CLIP = 50.0
@@ -139,12 +139,7 @@ def scaled(x: Tensor, log_scale: Tensor) -> Tensor:
 
 def build_scaled(args: ScaledArgs, generator: torch.Generator | None = None) -> ScaledWaveNetVAE:
     """A model with fresh initial weights drawn from `generator`; without one, with weights left to load."""
-    with torch.device("meta"):
-        model = ScaledWaveNetVAE(args)
-    model = model.to_empty(device="cpu")
-    if generator is not None:
-        initialise(model, generator)
-    return model
+    return built(ScaledWaveNetVAE, args, generator, initialise)
 
 
 @torch.no_grad()

@@ -7,9 +7,9 @@ autoencoders", arXiv:2307.11608. This is the readable form that everything faste
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -161,6 +161,9 @@ class WaveNetVAE(nn.Module):
         return Output(self.predict(x, c, g), mu, logvar, c)
 
 
+Model = TypeVar("Model", bound=WaveNetVAE)
+
+
 def drawn(mu: Tensor, logvar: Tensor, noise: Tensor | None) -> Tensor:
     """z (B, Z) of the posterior, where standard normal noise (B, Z) is given; else its mean."""
     return mu if noise is None else mu + torch.exp(0.5 * logvar) * noise
@@ -168,11 +171,21 @@ def drawn(mu: Tensor, logvar: Tensor, noise: Tensor | None) -> Tensor:
 
 def build(args: ModelArgs, generator: torch.Generator | None = None) -> WaveNetVAE:
     """A model with fresh initial weights drawn from `generator`; without one, with weights left to load."""
+    return built(WaveNetVAE, args, generator, _initialise)
+
+
+def built(
+    kind: Callable[[Any], Model],
+    args: Arguments,
+    generator: torch.Generator | None,
+    initialise: Callable[[Model, torch.Generator], None],
+) -> Model:
+    """A model of this class; its weights are made once, and by `initialise` where there is a generator."""
     with torch.device("meta"):
-        model = WaveNetVAE(args)
+        model = kind(args)
     model = model.to_empty(device="cpu")
     if generator is not None:
-        _initialise(model, generator)
+        initialise(model, generator)
     return model
 
 

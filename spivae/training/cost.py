@@ -14,7 +14,7 @@ from spivae.dataset import simulate
 from spivae.model.paths import losses, path_of, why_plain
 from spivae.process import Process
 from spivae.training.cells import KEPT_EPOCHS, MAX_CELLS, MAX_MEANS
-from spivae.training.data import check_batch, example, recipe_grid, shares
+from spivae.training.data import example, recipe_grid
 from spivae.training.loop import make_optimizer, train_step
 from spivae.training.memory import free_memory, needed_memory
 from spivae.training.recipe import Recipe, to_table
@@ -54,14 +54,14 @@ def estimate(recipe: Recipe, process: Process, threads: int | None = None, secon
     check_threads(threads)
     args, table, batch = recipe.model_args, recipe.training, recipe.training.batch
     cells = len(recipe_grid(recipe, process).cells)
-    train, validation = (share * cells for share in shares(recipe, recipe_grid(recipe, process)))
-    check_batch(recipe, train)
+    train, validation = (share * cells for share in recipe.shares(cells))
+    recipe.check_batch(train)
     model = recipe.architecture.build(args, torch.Generator().manual_seed(table.seed))
     x, noise = map(torch.from_numpy, example(recipe, process))
     optimizer = make_optimizer(model, 1e-6)
 
     def step() -> None:
-        train_step(model, optimizer, x, noise, table.phase[-1].betas[1], table.clip)
+        train_step(model, optimizer, x, noise, table.phase[-1].betas[1], table.clip, table.mean_lr)
 
     threads = threads or choose(step, free_threads())
     of_step = step_seconds(step, [threads], seconds)[threads]

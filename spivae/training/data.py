@@ -41,29 +41,12 @@ def recipe_grid(recipe: Recipe, process: Process) -> Grid:
     return Grid(values)
 
 
-def shares(recipe: Recipe, grid: Grid) -> tuple[int, int]:
-    """Training and validation trajectories in each cell of the grid; at least one of both."""
-    per_cell = max(2, round(recipe.dataset.trajectories / len(grid.cells)))
-    validation = min(max(1, round(recipe.dataset.validation * per_cell)), per_cell - 1)
-    return per_cell - validation, validation
-
-
 def example(recipe: Recipe, process: Process) -> tuple[Array, Array]:
     """A batch (B, 1, L) of the recipe's trajectories, and latent noise (B, Z), to try steps on."""
     rng, batch = np.random.default_rng(recipe.training.seed), recipe.training.batch
     cells = recipe_grid(recipe, process).cells
     x = simulate(process, cells[np.arange(batch) % len(cells)], recipe.dataset.steps, rng).displacements
     return x, rng.standard_normal((batch, recipe.model_args.latents), dtype=np.float32)
-
-
-def check_batch(recipe: Recipe, size: int) -> None:
-    """Raise SpivaeError where the recipe's batch is larger than its training set of this size."""
-    batch = recipe.training.batch
-    if batch > size:
-        raise SpivaeError(
-            f"recipe: training.batch: {batch} is more than the {size} training trajectories of an epoch; "
-            "lower it, or raise dataset.trajectories"
-        )
 
 
 @dataclass
@@ -90,7 +73,7 @@ class TrainingData:
         process = observed(process, recipe.observation.noise, recipe.observation.blur)
         table, grid = recipe.dataset, recipe_grid(recipe, process)
         cells = len(grid.cells)
-        train_per_cell, validation_per_cell = shares(recipe, grid)
+        train_per_cell, validation_per_cell = recipe.shares(cells)
         per_cell = train_per_cell + validation_per_cell
         if table.file is not None:
             whole = load_npz(
@@ -104,7 +87,7 @@ class TrainingData:
             train_rows, validation_rows = split(len(whole), table.validation, table.seed)
             if not len(train_rows) or not len(validation_rows):
                 raise SpivaeError(f"{table.file}: too few trajectories to split ({len(whole)})")
-            check_batch(recipe, len(train_rows))
+            recipe.check_batch(len(train_rows))
             return cls(
                 recipe,
                 process,
@@ -114,7 +97,7 @@ class TrainingData:
                 validation_rows // per_cell,  # a file is read cell by cell
                 whole.take(train_rows),
             )
-        check_batch(recipe, train_per_cell * cells)
+        recipe.check_batch(train_per_cell * cells)
         validation = simulate_grid(
             process, grid, validation_per_cell, table.steps, _generator(table.seed, _VALIDATION, 0)
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from spivae.errors import WorkFailed
 from spivae.model.base import Arguments
 from spivae.process import Process
-from spivae.training.data import recipe_grid, shares
+from spivae.training.data import recipe_grid
 from spivae.training.recipe import Recipe
 
 # Python with torch; measured, as are the numbers below, as the peak of trainings of several shapes
@@ -20,8 +20,8 @@ _BYTES_OF_FRESH, _BYTES_OF_FILE = 12, 24  # a displacement, while it is made or 
 def needed_memory(recipe: Recipe, process: Process, threads: int, fast: bool) -> int:
     """Bytes that a training takes at its peak, on the safe side: about a quarter above what is measured."""
     args, table = recipe.model_args, recipe.dataset
-    grid = recipe_grid(recipe, process)
-    train, validation = (share * len(grid.cells) for share in shares(recipe, grid))
+    cells = len(recipe_grid(recipe, process).cells)
+    train, validation = (share * cells for share in recipe.shares(cells))
     if table.file is not None:
         data = _BYTES_OF_FILE * (train + validation)
     else:

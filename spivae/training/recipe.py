@@ -150,6 +150,21 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             where = _located(error, "model").replace("model.o_dim:", "dataset.steps:")  # it follows that
             raise SpivaeError(f"recipe: {where}") from None
 
+    def shares(self, cells: int) -> tuple[int, int]:
+        """Training and validation trajectories in each of so many cells; at least one of both."""
+        per_cell = max(2, round(self.dataset.trajectories / cells))
+        validation = min(max(1, round(self.dataset.validation * per_cell)), per_cell - 1)
+        return per_cell - validation, validation
+
+    def check_batch(self, size: int) -> None:
+        """Raise SpivaeError where the batch is larger than a training set of this size."""
+        batch = self.training.batch
+        if batch > size:
+            raise SpivaeError(
+                f"recipe: training.batch: {batch} is more than the {size} training trajectories of an epoch; "
+                "lower it, or raise dataset.trajectories"
+            )
+
     @property
     def epochs(self) -> int:
         return sum(phase.epochs for phase in self.training.phase)

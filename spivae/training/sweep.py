@@ -171,6 +171,10 @@ def work(sweep: Sweep) -> None:
                 return
             for run in waiting[: max(0, sweep.info.jobs - active)]:
                 _start(run, sweep.info.threads)
+                if sweep.stop_path.exists():
+                    # `stop` may have looked for trainers just before this one was there to be seen
+                    run.request_stop()
+                    break
             time.sleep(_LOOK_SECONDS)
 
 

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from spivae.cli import main
-
-
-class Outcome(NamedTuple):
-    """Exit code, stdout and stderr of a command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def spivae(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """`spivae("ls", folder)` as an Outcome, without a process."""
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return Outcome(code, *capsys.readouterr())
-
-    return run
+from tests.commands import Outcome as Outcome
+from tests.commands import spivae as spivae
 
 
 @pytest.fixture

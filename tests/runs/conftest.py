@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 from trainers import Trainers
 
-from spivae.cli import main
 from spivae.training.lock import read_owner
 from spivae.training.run import list_runs
+from tests.commands import Outcome as Outcome
+from tests.commands import spivae as spivae
 
 NOBODY = 65534
-
-
-class Outcome(NamedTuple):
-    """Exit code, stdout and stderr of a command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def spivae(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """`spivae("runs", ...)` as an Outcome, without a process."""
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return Outcome(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(autouse=True)

@@ -7,24 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from spivae.liveness import is_alive
 from spivae.training import recipe as recipes
 from spivae.training.run import Run
+from tests.commands import wait_for
 
 LONG = ("--set", "training.phase.1.epochs=5000", "--set", "training.checkpoint_every=5")
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def command(*arguments: object) -> list[str]:
@@ -65,6 +59,7 @@ def test_a_detached_run_is_killed_found_resumed_stopped_and_deleted(
     run.refresh()
     assert (run.info.attempt, run.info.pid, run.info.lr_scale) == (2, pid, 0.5)
     assert attempt in (1, 2)
+    wait_for(lambda: not is_alive(pid, run.info.pid_started))  # its last words come after its state
     log = spivae("logs", run.id, *at).out.splitlines()
     assert log[0] == run.id
     assert f"goes on after step {run.info.resumed_at:,}" in log

@@ -18,6 +18,7 @@ from spivae.training import sweep as sweeps
 from spivae.training.lock import Lock, Locked, read_owner
 from spivae.training.run import Run, find_run, list_runs
 from spivae.training.sweep import Sweep, find_sweep, points, read_grid
+from tests.commands import wait_for
 
 SHORT = ("--set", "training.phase=[{epochs = 1}]")
 
@@ -104,13 +105,6 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Trainers:
     return found
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
 def test_the_queue_trains_all_and_never_more_than_it_may(sweep: Sweep, trainers: Trainers):
     runs = list(sweep.runs().values())
     queue = threading.Thread(target=sweeps.work, args=(sweep,))
@@ -154,6 +148,20 @@ def test_a_queue_that_is_asked_to_stop_starts_nothing_more(sweep: Sweep, trainer
     runs = list(sweep.runs().values())
     assert [run.stop_path.exists() for run in runs] == [True, True, False, False]
     assert [run.info.state for run in runs] == ["running", "running", "queued", "queued"]
+
+
+def test_a_run_that_starts_while_the_sweep_is_stopped_is_stopped_too(
+    sweep: Sweep, trainers: Trainers, monkeypatch: pytest.MonkeyPatch
+):
+    def start(run: Run, lock: Lock, *, threads: int | None = None) -> None:
+        assert sweep.stop() == 0  # it has looked, and has seen no trainer
+        trainers.start(run, lock, threads=threads)
+
+    monkeypatch.setattr(sweeps, "start", start)
+    sweeps.work(sweep)
+    runs = list(sweep.runs().values())
+    assert [run.stop_path.exists() for run in runs] == [True, False, False, False]
+    assert trainers.started == [runs[0].id]
 
 
 def test_a_new_queue_counts_what_the_killed_one_has_started(sweep: Sweep, trainers: Trainers):

@@ -95,6 +95,7 @@ def test_another_architecture_comes_with_its_own_arguments() -> None:
         ("model.nf", "4; 4", "whole numbers"),
         ("model.layer_size", "12", "receptive field"),
         ("training.batch", "2.5", "whole number"),
+        ("training.batch", "90000", "more than the 80010 training trajectories"),
         ("training.phase.0.beta", "1e-4, 1e-3, 1e-2", "array"),
     ],
 )

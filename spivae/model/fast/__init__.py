@@ -8,5 +8,5 @@ Where the time of the readable form goes is memory and small kernels, so this on
   in memory that is used again (`arena`);
 - has its backward pass written by hand, with plain autograd between the convolutions.
 
-`path.path_of` says whether a model can take it; `step` has the entry points.
+`spivae.model.paths` says whether a model can take it; `step` has the entry points.
 """
