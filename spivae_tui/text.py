@@ -25,13 +25,13 @@ def nats(value: float | None) -> str:
     return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def scientific(value: float | None) -> str:
-    """A short power of ten: 0.005 is 5e-3, 0.00272 is 2.72e-3."""
+def scientific(value: float | None, decimals: int = 2) -> str:
+    """A short power of ten: 0.005 is 5e-3, 0.00272 is 2.72e-3, and 2.7e-3 to one decimal."""
     if value is None or not math.isfinite(value):
         return NOTHING
     if value == 0:
         return "0"
-    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa, exponent = f"{value:.{decimals}e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 

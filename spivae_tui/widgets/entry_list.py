@@ -61,7 +61,7 @@ class EntryList(RowList):
         if key == "age":
             return Cell(text.age(self._now() - entry.modified) if entry.modified else text.NOTHING, "muted")
         value = {
-            "beta": lambda: text.scientific(metrics.get("beta")),
+            "beta": lambda: text.scientific(metrics.get("beta"), 1),
             "nll": lambda: text.number(metrics.get("nll")),
             "kl": lambda: text.nats(metrics.get("kl")),
             "surviving": lambda: text.surviving(metrics),
