@@ -1,4 +1,4 @@
-"""Fifty installed plugins: the app's first frame does not wait for them, and each loads like a bundled one."""
+"""Fifty installed plugins: the first frame does not wait for them, and each loads like a bundled one."""
 
 from __future__ import annotations
 

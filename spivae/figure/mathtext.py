@@ -57,6 +57,8 @@ def _replaced(text: str, atom: Callable[[re.Match[str]], str]) -> str:
 
 
 def _printed(char: str) -> str:
+    if char == "\\":  # before a formula it would escape the formula's dollar
+        return "\N{SET MINUS}"
     return "?" if is_wide(char) else char if char.isprintable() else " "
 
 

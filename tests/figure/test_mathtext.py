@@ -1,7 +1,7 @@
 """Labels in mathtext: what is a variable, what is a word, and that matplotlib can read all of it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spivae.figure.mathtext import mathtext, upright
@@ -51,6 +51,7 @@ def test_units_are_upright_but_for_variables_in_exponents() -> None:
 
 
 @settings(max_examples=150, deadline=None)
+@example("\\A")
 @given(st.text(st.sampled_from("αD$^_(){}\\ -e10.²₀x̂'漢%&~#\n") | st.characters(), max_size=12))
 def test_whatever_a_label_holds_matplotlib_can_read_it(label: str) -> None:
     from matplotlib.mathtext import MathTextParser
