@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spivae.api import Array, Parameter, Process, SpivaeError, hookimpl
+from spivae.api import Array, Parameter, Process, SpivaeError, fill_in_blocks, hookimpl
 
 _ROWS = 128  # drawn at a time, so that the transforms stay in the cache
 
@@ -38,11 +38,13 @@ class FractionalBrownianMotion(Process):
         alphas, kind = np.unique(alpha, return_inverse=True)
         variance, amplitude = _mode_variance(alphas, period), np.sqrt(d).astype(np.float32)
         drawn = np.empty((len(alpha), steps), dtype=np.float32)
-        for start in range(0, len(drawn), _ROWS):
-            rows = slice(start, start + _ROWS)
+
+        def fill(rng: np.random.Generator, rows: slice) -> None:
             # fresh noise for each row: rows that share it would be copies of each other up to their D
             modes = _complex_normal(rng, variance[kind.ravel()[rows]])
             drawn[rows] = np.fft.irfft(modes, period, axis=1)[:, :steps] * amplitude[rows]
+
+        fill_in_blocks(rng, len(drawn), fill, at_once=_ROWS)
         return drawn
 
     def covariance(self, theta: Array, steps: int) -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spivae.api import Array, Parameter, Process, hookimpl
+from spivae.api import Array, Parameter, Process, fill_in_blocks, hookimpl
 
 
 class ScaledBrownianMotion(Process):
@@ -27,12 +27,19 @@ class ScaledBrownianMotion(Process):
     )
 
     def displacements(self, rng: np.random.Generator, theta: Array, steps: int) -> Array:
-        # powers are the slow part: one row for each cell of a grid, not for each trajectory
-        cells, cell = np.unique(theta, axis=0, return_inverse=True)
-        scale = np.sqrt(self.covariance(cells, steps)).astype(np.float32)
-        noise = rng.standard_normal((len(theta), steps), dtype=np.float32)
-        noise *= scale[cell.ravel()]
-        return noise
+        # powers are slow: one row for each run of equal parameters, not for each trajectory
+        new = np.any(theta != np.roll(theta, 1, axis=0), axis=1)
+        new[:1] = True
+        run = np.cumsum(new) - 1
+        scale = np.sqrt(self.covariance(theta[new], steps)).astype(np.float32)
+        drawn = np.empty((len(theta), steps), dtype=np.float32)
+
+        def fill(rng: np.random.Generator, rows: slice) -> None:
+            rng.standard_normal(out=drawn[rows], dtype=np.float32)
+            drawn[rows] *= scale[run[rows]]
+
+        fill_in_blocks(rng, len(theta), fill, at_once=512)
+        return drawn
 
     def covariance(self, theta: Array, steps: int) -> Array:
         """Variances (n, steps): 2 D (t^alpha - (t - 1)^alpha)."""

@@ -10,6 +10,7 @@ from spivae.analysis import (
     option,
 )
 from spivae.autoregression import autoregressive
+from spivae.blocks import fill_in_blocks
 from spivae.checkpoint.structs import Checkpoint
 from spivae.dataset import CellIndex, Dataset, Grid
 from spivae.errors import SpivaeError
@@ -168,6 +169,7 @@ __all__ = [
     "exponential_waits",
     "family",
     "few_cells",
+    "fill_in_blocks",
     "finite_rows",
     "fisher_information",
     "has_limits",

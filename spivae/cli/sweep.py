@@ -94,7 +94,7 @@ def _start(
 ) -> Sweep:
     from spivae.cli.train import read_recipe
     from spivae.training.sweep import Sweep, applied, points, read_grid
-    from spivae.training.threads import usable_threads
+    from spivae.blocks import usable_threads
 
     chosen, values = read_recipe(recipe, overrides), read_grid(grid)
     plugins = common.plugins()

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from spivae.blocks import limit_threads, usable_threads
 from spivae.checkpoint import Checkpoint, write
 from spivae.errors import WorkFailed
 from spivae.model.latents import surviving
@@ -31,7 +32,7 @@ from spivae.training.recipe import Phase, to_table
 from spivae.training.run import Run
 from spivae.training.schedule import growing, one_cycle
 from spivae.training.state import Position, State, fingerprint, read_state, write_state
-from spivae.training.threads import check_threads, choose, free_threads, usable_threads
+from spivae.training.threads import check_threads, choose, free_threads
 
 WEIGHT_DECAY = 0.01
 ADAM_BETA_2 = 0.99
@@ -131,6 +132,7 @@ class _Trainer:
         self.data = TrainingData.prepare(recipe, self.process)
         info.threads = self.threads or self._chosen_threads()
         torch.set_num_threads(info.threads)
+        limit_threads(info.threads)
         self.begin = time.perf_counter() - self.at.seconds
         info.steps = recipe.epochs * self.data.steps_per_epoch
         info.resumed_at = self.at.step

@@ -9,20 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from spivae.blocks import usable_threads
 from spivae.errors import SpivaeError
 from spivae.training.run import Run, list_runs
 
 GAIN = 1.1  # a second thread must make a step so many times faster, or the core is left to others
 _ROUNDS, _LEAST_SECONDS = 3, 0.2
 _GLANCES = 9
-
-
-def usable_threads() -> int:
-    """How many threads this process may use, or what OMP_NUM_THREADS says."""
-    wish = os.environ.get("OMP_NUM_THREADS", "")
-    if wish.isdecimal() and int(wish) > 0:
-        return int(wish)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_threads(threads: int | None) -> None:

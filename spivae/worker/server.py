@@ -172,10 +172,10 @@ class Server:
         if self._session is None:
             from spivae.plugins import load_plugins
             from spivae.worker import results
-            from spivae.worker.session import Session, usable_threads
+            from spivae.worker.session import Session, worker_threads
 
             self._session = Session(
-                load_plugins(self._plugin_dirs), threads=usable_threads(), results=results.of_user()
+                load_plugins(self._plugin_dirs), threads=worker_threads(), results=results.of_user()
             )
         return self._session
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from spivae.analysis import Analysis, Context, DataOptions, Need, Result, parse_options
+from spivae.blocks import limit_threads, usable_threads
 from spivae.checkpoint import read_header, resolve
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.observation import observed_as
@@ -65,10 +66,9 @@ class Prepared:
         return sum(getattr(array, "nbytes", 0) for array in arrays)
 
 
-def usable_threads() -> int:
+def worker_threads() -> int:
     """Threads that background work may take: at most two of those this process is allowed."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(2, allowed)
+    return min(2, usable_threads())
 
 
 class Session:
@@ -96,8 +96,10 @@ class Session:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import torch
 
-        if self._threads is not None and torch.get_num_threads() != self._threads:
-            torch.set_num_threads(self._threads)
+        if self._threads is not None:
+            limit_threads(self._threads)
+            if torch.get_num_threads() != self._threads:
+                torch.set_num_threads(self._threads)
 
     def analyze(
         self,
