@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,9 +13,8 @@ from spivae.blocks import fill_in_blocks, limit_threads
 
 
 @pytest.fixture(autouse=True)
-def no_limit(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "_most", None)
-    yield
 
 
 def normal(rows: int, seed: int = 0, at_once: int = 7) -> np.ndarray:

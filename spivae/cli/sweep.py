@@ -92,9 +92,9 @@ def sweep(
 def _start(
     recipe: str, grid: tuple[str, ...], overrides: tuple[str, ...], jobs: int | None, threads: int, base: Path
 ) -> Sweep:
+    from spivae.blocks import usable_threads
     from spivae.cli.train import read_recipe
     from spivae.training.sweep import Sweep, applied, points, read_grid
-    from spivae.blocks import usable_threads
 
     chosen, values = read_recipe(recipe, overrides), read_grid(grid)
     plugins = common.plugins()

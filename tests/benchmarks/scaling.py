@@ -23,13 +23,13 @@ import torch
 from timing import Work, seconds
 
 from spivae.analysis import Result
+from spivae.blocks import usable_threads
 from spivae.exporting import About, check, export
 from spivae.figure.showing import show
 from spivae.figure.spec import Axis, Figure, Line, Panel, Points
 from spivae.model.arguments import ModelArgs
 from spivae.model.vae import build
 from spivae.training.loop import make_optimizer, train_step
-from spivae.blocks import usable_threads
 
 ROUNDS = 5
 
