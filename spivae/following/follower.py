@@ -116,8 +116,14 @@ class RunFollower:
         return self._series
 
     def request_stop(self) -> None:
-        """Ask the trainer to save and end."""
-        if self._run is not None:
+        """Ask the trainer to save and end; take what waits in Slurm's queue out of it. Raises SpivaeError."""
+        if self._run is None:
+            return
+        if self._run.info.job is not None and self._run.state() == "queued":
+            from spivae.training.stopping import stop
+
+            stop(self._run)
+        else:
             self._run.request_stop()
 
     def _signature(self, run: Run) -> tuple[tuple[int, int], ...]:
