@@ -31,12 +31,12 @@ _WAITING = frozenset(
 )
 _ACTIVE = frozenset(("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"))
 _ENDS = {
-    "BOOT_FAIL": "its node did not start",
+    "BOOT_FAIL": "has lost its node, which did not start",
     "CANCELLED": "was cancelled",
     "COMPLETED": "has ended",
     "DEADLINE": "has missed its deadline",
     "FAILED": "has failed",
-    "NODE_FAIL": "its node failed",
+    "NODE_FAIL": "has lost its node, which failed",
     "OUT_OF_MEMORY": "ran out of memory",
     "PREEMPTED": "was preempted",
     "TIMEOUT": "ran out of time",
@@ -137,7 +137,9 @@ def describe(job: Job) -> str:
         return f"Slurm job {job.id}"
     if standing.phase != "ended":
         why = f" ({standing.reason})" if standing.reason and standing.phase == "waiting" else ""
-        return f"Slurm job {job.id} is {standing.state.lower()}{why}"
+        word = "waits" if standing.phase == "waiting" else "has begun"
+        return f"Slurm job {job.id} {word}{why}"
     if not standing.state:
         return f"Slurm no longer knows job {job.id}"
-    return f"Slurm job {job.id}: {_ENDS.get(standing.state, standing.state.lower())}"
+    why = f" ({standing.reason})" if standing.reason else ""
+    return f"Slurm job {job.id} {_ENDS.get(standing.state, f'has ended: {standing.state.lower()}')}{why}"

@@ -77,7 +77,14 @@ def slurm() -> Iterator[Path]:
         try:
             start(
                 found["munged"],
-                *("--key-file", key, "--socket", folder / "munge/socket", "--pid-file", folder / "munged.pid"),
+                *(
+                    "--key-file",
+                    key,
+                    "--socket",
+                    folder / "munge/socket",
+                    "--pid-file",
+                    folder / "munged.pid",
+                ),
                 *("--log-file", folder / "munged.log", "--seed-file", folder / "seed", "--force"),
             )
             start(found["slurmctld"], "-c", "-f", config)
