@@ -7,6 +7,7 @@ have ended.
 
 from __future__ import annotations
 
+import functools
 import pwd
 import threading
 import time
@@ -118,6 +119,7 @@ class Queue:
             self._until = 0.0
 
 
+@functools.lru_cache(maxsize=64)  # the answer may come from a directory in the network
 def _is_user(uid: int) -> bool:
     """Whether this system knows the user; squeue knows no others."""
     try:
@@ -134,7 +136,8 @@ def describe(job: Job) -> str:
     """How a job stands, in words for people: `Slurm job 12 ran out of time`."""
     standing = queue.look(job)
     if standing.phase == "unknown":
-        return f"Slurm job {job.id}"
+        silent = queue.problem is not None or not _is_user(job.uid)
+        return f"Slurm job {job.id} ({'Slurm does not say how it is' if silent else 'submitted just now'})"
     if standing.phase != "ended":
         why = f" ({standing.reason})" if standing.reason and standing.phase == "waiting" else ""
         word = "waits" if standing.phase == "waiting" else "has begun"

@@ -99,4 +99,5 @@ def release(number: str) -> None:
 
 def cancel(*numbers: str, kill: bool = False) -> None:
     """End jobs: SIGTERM, and SIGKILL some time later; or SIGKILL now. Raises SlurmError."""
-    call("scancel", *(["--signal=KILL", "--full"] if kill else []), *numbers)
+    # without --batch, even this signal begins with SIGTERM
+    call("scancel", *(["--batch", "--signal=KILL"] if kill else []), *numbers)

@@ -24,6 +24,7 @@ from spivae.training.lock import Lock, Locked
 from spivae.training.resume import prepare
 from spivae.training.run import Run
 from spivae.training.slurm import begin, submit_array, withdraw
+from spivae.training.threads import usable_threads
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
@@ -215,6 +216,7 @@ def work(sweep: Sweep) -> None:
 
     Runs are processes of their own and go on where the queue is killed; another queue counts them.
     """
+    jobs = sweep.info.jobs or max(1, usable_threads() // sweep.info.threads)
     with Lock.take(sweep) as lock:
         lock.keep_beating()
         while lock.lost is None and not sweep.stop_path.exists():
@@ -223,7 +225,7 @@ def work(sweep: Sweep) -> None:
             active = sum(run.has_trainer() for run in runs)
             if not waiting and not active:
                 return
-            for run in waiting[: max(0, sweep.info.jobs - active)]:
+            for run in waiting[: max(0, jobs - active)]:
                 _start(run, sweep.info.threads)
                 if sweep.stop_path.exists():
                     # `stop` may have looked for trainers just before this one was there to be seen

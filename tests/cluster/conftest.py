@@ -45,7 +45,7 @@ SchedulerParameters=sched_interval=1,batch_sched_delay=0,sched_min_interval=0,bf
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
-KillWait=5
+KillWait=60
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=500 State=UNKNOWN
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
@@ -131,7 +131,7 @@ def no_job_left(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     queue.forget()
     yield
     if jobs := ask("squeue", "-h", "-o", "%A").split():
-        ask("scancel", "--signal=KILL", "--full", *jobs)
+        ask("scancel", "--batch", "--signal=KILL", *jobs)
         ask("scancel", *jobs)
         wait_for(lambda: not ask("squeue", "-h", "-o", "%A").split(), 30)
     queue.forget()

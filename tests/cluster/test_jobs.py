@@ -12,6 +12,7 @@ import pytest
 
 from spivae.checkpoint import read
 from spivae.plugins import load_plugins
+from spivae.slurm.script import cancel
 from spivae.training.loop import Events, train
 from spivae.training.metrics import MetricsReader
 from spivae.training.run import Run
@@ -107,8 +108,9 @@ def test_a_job_that_is_killed_is_told_of_and_resumed_where_it_was(
     made = spivae("train", tiny_recipe, *LONG, *at, "--slurm", "--cpus", "1", "--json").json
     run = Run.open(made["path"])
     wait_for(run.state_path.exists)
-    subprocess.run(["scancel", "--signal=KILL", "--full", made["job"]], check=True)
+    cancel(made["job"], kill=True)
     wait_for(lambda: slurm_state(made["job"]) not in ("RUNNING", "COMPLETING"))
+    assert Run.open(run.path).info.state == "running"  # it had no time to say anything
     wait_for(lambda: listed(spivae, tmp_path)["state"] == "lost")
     assert listed(spivae, tmp_path)["error"].startswith(f"Slurm job {made['job']} ")
     watched = spivae("watch", run.id, *at, "--once")

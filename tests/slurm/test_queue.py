@@ -115,7 +115,8 @@ def test_where_slurm_does_not_answer_the_heartbeat_counts(asked: Asked, age: flo
     assert state("running", "2", age=age) == shown
     assert state("queued", "1", age=None) == "queued"
     assert queues.queue.problem == "squeue: not found"
-    assert len(asked.users) == 1  # and for a minute it is left alone
+    assert queues.queue.look(Job("1", ME), fresh=True).phase == "unknown"
+    assert len(asked.users) == 1  # for a minute it is left alone
 
 
 def test_words_for_people(asked: Asked):
@@ -125,9 +126,10 @@ def test_words_for_people(asked: Asked):
     assert said["3_7"] == "Slurm job 3_7 ran out of time"
     assert said["4"] == "Slurm job 4 ran out of memory (OutOfMemory)"
     assert said["99"] == "Slurm no longer knows job 99"
+    assert describe(Job("99", ME, submitted=time.time())) == "Slurm job 99 (submitted just now)"
     asked.error = "squeue: no answer"
     queues.queue.forget()
-    assert describe(Job("1", ME)) == "Slurm job 1"
+    assert describe(Job("1", ME)) == "Slurm job 1 (Slurm does not say how it is)"
 
 
 def test_which_job_a_process_is_in():

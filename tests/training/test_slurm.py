@@ -182,3 +182,30 @@ def test_the_job_of_a_submission_that_fails_half_way_is_cancelled(run: Run, prog
     with pytest.raises(SpivaeError, match="scontrol: failed"):
         slurm.begin("12")
     assert calls(tmp_path) == ["scontrol release 12", "scancel 12"]
+
+
+def test_the_app_takes_a_run_that_waits_out_of_the_queue(run: Run, program: Program, tmp_path: Path):
+    from spivae.following.follower import RunFollower
+
+    program("scancel", f"touch {tmp_path}/cancelled")
+    program("squeue", f"test -e {tmp_path}/cancelled || echo '12|PENDING|Priority'")
+    follower = RunFollower(str(run.path), Run.open, draws=False)
+    [view] = follower.poll()
+    assert (view.state, view.job) == ("queued", "Slurm job 12 waits (Priority)")
+    follower.request_stop()
+    [view] = follower.poll()
+    assert (view.state, view.job, view.stopping) == ("stopped", "", False)
+    assert "scancel 12" in calls(tmp_path)
+
+
+def test_the_app_tells_what_slurm_says_of_a_lost_run(run: Run, program: Program):
+    from spivae.following.follower import RunFollower
+    from spivae_tui.run_words import advice, state_line
+
+    program("squeue", "echo '12|PENDING|Priority'")
+    [view] = RunFollower(str(run.path), Run.open, draws=False).poll()
+    assert [piece.words for piece in state_line(view, 0.0)] == ["queued", "Slurm job 12 waits (Priority)"]
+    program("squeue", "echo '12|TIMEOUT|None'")
+    queues.queue.forget()
+    [view] = RunFollower(str(run.path), Run.open, draws=False).poll()
+    assert advice(view)[0].startswith("Lost: Slurm job 12 ran out of time. ")
