@@ -8,7 +8,6 @@ have ended.
 from __future__ import annotations
 
 import functools
-import pwd
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -122,6 +121,8 @@ class Queue:
 @functools.lru_cache(maxsize=64)  # the answer may come from a directory in the network
 def _is_user(uid: int) -> bool:
     """Whether this system knows the user; squeue knows no others."""
+    import pwd  # which is not everywhere, and neither is Slurm
+
     try:
         pwd.getpwuid(uid)
     except (KeyError, OverflowError):

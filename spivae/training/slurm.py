@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +57,9 @@ def submit(run: Run, options: Options, *, threads: int | None = None) -> str:
     Raises SlurmError where Slurm refuses it.
     """
     number = _hand_over(run.path, run_script(run, options, threads))
-    run.info.threads = threads or run.info.threads
-    _note(run, number, options)
+    with _or_cancelled(number):
+        run.info.threads = threads or run.info.threads
+        _note(run, number, options)
     return number
 
 
@@ -78,19 +79,27 @@ def submit_array(
     """
     tasks = [task for task, _ in runs]
     number = _hand_over(folder, array_script(folder, tasks, options, log, at_once, threads))
-    for task, run in runs:
-        with contextlib.suppress(Locked), Lock.take(run):  # who holds it trains it: the task gives way
-            run.refresh()
-            _note(run, f"{number}_{task}", options)
+    with _or_cancelled(number):
+        for task, run in runs:
+            with contextlib.suppress(Locked), Lock.take(run):  # who holds it trains it: the task gives way
+                run.refresh()
+                _note(run, f"{number}_{task}", options)
     return number
 
 
 def begin(number: str) -> None:
     """Let a job begin, now that its runs know of it; where that fails, it is cancelled. Raises SlurmError."""
     queue.forget()
-    try:
+    with _or_cancelled(number):
         script.release(number)
-    except SlurmError:
+
+
+@contextlib.contextmanager
+def _or_cancelled(number: str) -> Iterator[None]:
+    """Cancel a job, which would be held for ever, where the block does not end well."""
+    try:
+        yield
+    except BaseException:
         script.cancel(number)
         raise
 
