@@ -15,6 +15,7 @@ from spivae.checkpoint.opening import one_line
 from spivae.checkpoint.reading import read_header
 from spivae.errors import SpivaeError
 from spivae.liveness import heartbeat_age, run_state
+from spivae.slurm.job import Job
 
 if TYPE_CHECKING:
     from spivae.checkpoint.reading import Foreign
@@ -58,6 +59,7 @@ class _RunFile(msgspec.Struct):
     host: str = ""
     pid: int = 0
     pid_started: int | None = None
+    job: Job | None = None
     error: str | None = None
 
 
@@ -206,9 +208,13 @@ def _run_entry(path: str) -> Entry:
     entry.name = one_line(run.id) or entry.name
     entry.process = one_line(run.process)
     age = heartbeat_age(os.path.join(path, "LOCK"))
-    entry.state = one_line(run_state(run.state, run.host, run.pid, run.pid_started, age))
+    entry.state = one_line(run_state(run.state, run.host, run.pid, run.pid_started, age, run.job))
     if run.state == "failed":
         entry.error = one_line(run.error or "failed; its log.txt says why")
+    elif entry.state == "lost" and run.job is not None:
+        from spivae.slurm.queue import describe
+
+        entry.error = one_line(describe(run.job))
     metrics = os.path.join(path, "metrics.jsonl")
     try:
         with open(metrics, "rb") as handle:

@@ -1,4 +1,4 @@
-"""Does a process that was noted down still run on this host?"""
+"""Does a process that was noted down still run, on this host, on another one, or as a job of Slurm's?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spivae.slurm.job import Job
 
 
 def _status(pid: int) -> list[str] | None:
@@ -53,12 +57,28 @@ def heartbeat_age(lock: Path | str) -> float | None:
         return None
 
 
-def run_state(noted: str, host: str, pid: int, started: int | None, beat_age: float | None = None) -> str:
-    """The state of a run: what it noted itself, but "lost" where its process is gone.
+def run_state(
+    noted: str,
+    host: str,
+    pid: int,
+    started: int | None,
+    beat_age: float | None = None,
+    job: Job | None = None,
+) -> str:
+    """The state of a run: what it noted itself, but "lost" where its process or its job is gone.
 
     On this host the process is looked for. Of another one, `beat_age` is how many seconds ago it showed a
-    sign of life; None takes its word. A queued run has no process until its launcher has noted one.
+    sign of life; None takes its word. A queued run has no process until its launcher has noted one. What was
+    given to Slurm as a `job` is as Slurm says; where Slurm does not say, the heartbeat counts.
     """
+    if job is not None and noted in ("queued", "running"):
+        from spivae.slurm.queue import queue
+
+        phase = queue.look(job).phase
+        if phase == "waiting":  # also once it was preempted
+            return "queued"
+        if phase != "unknown":
+            return "lost" if phase == "ended" else noted
     if not (noted == "running" or (noted == "queued" and pid != 0)):
         return noted
     if host == socket.gethostname():

@@ -1,4 +1,4 @@
-"""What the user says of plugins: which are switched off, and tables of settings that are handed to them.
+"""What the user says: which plugins are switched off, tables of settings for them, and one for Slurm.
 
 Both are files in the user's own configuration folder: `disabled-plugins`, a name a line, which
 `spivae plugin disable` writes, and `config.toml`, which is written by hand and only read here.
@@ -48,6 +48,14 @@ def switch(name: str, *, on: bool) -> bool:
 
 def tables() -> Mapping[str, dict[str, Any]]:
     """The tables [plugins.NAME] of config.toml by name. Raises SpivaeError where it is wrong."""
+    path, plugins = files()[1], table("plugins")
+    if not isinstance(plugins, dict) or not all(isinstance(table, dict) for table in plugins.values()):
+        raise SpivaeError(f"{path}: plugins needs a table for each plugin, such as [plugins.NAME]")
+    return plugins
+
+
+def table(name: str) -> Any:
+    """What config.toml says under a name; an empty table where it says nothing. Raises SpivaeError."""
     path = files()[1]
     text = _read(path)
     if not text:
@@ -55,13 +63,9 @@ def tables() -> Mapping[str, dict[str, Any]]:
     import msgspec
 
     try:
-        found: Any = msgspec.toml.decode(text)
+        return msgspec.toml.decode(text).get(name, {})
     except msgspec.DecodeError as error:
         raise SpivaeError(f"{path}: is no TOML ({error})") from None
-    plugins = found.get("plugins", {})
-    if not isinstance(plugins, dict) or not all(isinstance(table, dict) for table in plugins.values()):
-        raise SpivaeError(f"{path}: plugins needs a table for each plugin, such as [plugins.NAME]")
-    return plugins
 
 
 def _read(path: Path) -> str:

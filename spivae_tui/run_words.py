@@ -88,7 +88,7 @@ def state_line(view: RunView, now: float) -> list[Piece]:
         if view.left is not None:
             pieces.append(Piece(f"{roughly(view.left)} left", "strong", drop=1))
     elif view.state == "queued":
-        pieces.append(Piece("the trainer is starting", "muted"))
+        pieces.append(Piece(view.job or "the trainer is starting", "muted"))
     elif view.step:
         took = info.finished - info.started if info.finished and info.started else view.seconds
         pieces.append(Piece(f"took {duration(took)}", drop=3))
@@ -150,11 +150,11 @@ def advice(view: RunView) -> tuple[str, str]:
         return f"Failed: {reason}. t corrects the recipe and tries again, r goes on.{saved}", "bad"
     if view.state == "lost":
         last = f" Its last words: {view.log[-1]}." if view.log else ""
-        return (
-            f"Lost: process {info.pid} on {info.host} is gone without saying why (killed, out of memory, or "
-            f"the machine was restarted).{last} {opens} r goes on from its last save.",
-            "warn",
+        gone = view.job or (
+            f"process {info.pid} on {info.host} is gone without saying why (killed, out of memory, or "
+            "the machine was restarted)"
         )
+        return f"Lost: {gone}.{last} {opens} r goes on from its last save.", "warn"
     if view.state == "queued":
         said = [line for line in view.log if line and line != info.id]
         return (f"Not started yet. Its log says: {said[-1]}", "warn") if said else ("", "")

@@ -95,7 +95,8 @@ def _resume(path: str) -> None:
     from spivae.training.resume import relaunch
     from spivae.training.run import Run
 
-    relaunch(Run.open(path))
+    run = Run.open(path)
+    relaunch(run, slurm=run.slurm)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -26,6 +26,10 @@ def _command(arguments: list[str]) -> int:
 
         if draw_again(arguments[1:]):
             return 0
+    from spivae.cli.output import tell_of_slurm
     from spivae.cli.root import call
 
-    return call(arguments)
+    try:
+        return call(arguments)
+    finally:
+        tell_of_slurm()

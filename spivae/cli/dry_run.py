@@ -1,7 +1,9 @@
-"""`spivae train --dry-run`: what a training would cost, before it is begun."""
+"""`spivae train --dry-run`: what a training would cost, or the job script that Slurm would get."""
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spivae.cli import wording
@@ -10,6 +12,7 @@ from spivae.cli.table import pairs
 
 if TYPE_CHECKING:
     from spivae.process import Process
+    from spivae.slurm.options import Options
     from spivae.training.recipe import Recipe
 
 
@@ -33,6 +36,20 @@ def tell_cost(recipe: Recipe, process: Process, threads: int | None, as_json: bo
     ]
     for line in pairs(lines):
         emit(line)
+
+
+def tell_script(recipe: Recipe, base: Path, options: Options, threads: int | None, as_json: bool) -> None:
+    """Print the job script of a run that is not made, or {script}."""
+    from spivae.training.run import Run, RunInfo
+    from spivae.training.slurm import run_script
+
+    name = f"{recipe.process.name}-ID"
+    run = Run(base / name, RunInfo(id=name, process=recipe.process.name, epochs=0, created=time.time()))
+    script = run_script(run, options, threads)
+    if as_json:
+        emit_json({"script": script})
+    else:
+        emit(script.rstrip("\n"))
 
 
 def computing(code_path: str, why_plain: str | None, threads: int) -> str:

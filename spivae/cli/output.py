@@ -47,6 +47,13 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def tell_of_slurm() -> None:
+    """Say on stderr why Slurm could not be asked, where anybody has tried to."""
+    seen = sys.modules.get("spivae.slurm.queue")
+    if seen is not None and seen.queue.problem is not None:
+        note(f"warning: {seen.queue.problem}; runs in Slurm are shown as they last noted themselves")
+
+
 def readable(text: str, stream: TextIO) -> str:
     """The text in characters that the stream can write."""
     try:

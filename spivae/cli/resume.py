@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from spivae.cli import common
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.output import note
+from spivae.cli.slurm_options import chosen, slurm_options
 from spivae.cli.wording import plural
 from spivae.errors import SpivaeError
 
@@ -26,6 +28,7 @@ from spivae.errors import SpivaeError
 @click.option(
     "--force", is_flag=True, help="Overrule a trainer on another host that shows no sign of life any more."
 )
+@slurm_options("Train as a job of Slurm's, or here  [default: as before]", "--slurm/--no-slurm")
 @run_dir_option
 @common_options()
 def resume(
@@ -34,16 +37,19 @@ def resume(
     lr_scale: float | None,
     threads: int | None,
     force: bool,
+    slurm: bool | None,
     run_dir: Path,
     as_json: bool,
+    **asked: Any,
 ) -> None:
     """Go on with a training that was stopped, killed, or has failed.
 
     It goes on from its last saved state (at most training.checkpoint_every steps ago), and with as many
     threads ends at exactly the weights of a training that was never interrupted. RUN is an id, its unique
     beginning, or a path; of a sweep, all that was stopped, killed or has failed goes back into its queue.
+    What Slurm has trained is handed to Slurm again, with what was asked for before.
 
-    --json: {id, path}, printed when the training begins.
+    --json: {id, path}, with Slurm also job, printed when the training begins.
     """
     from spivae.cli.train import announce, train_here
     from spivae.training.resume import prepare, relaunch
@@ -56,13 +62,16 @@ def resume(
     if sweep is not None:
         if lr_scale is not None or threads is not None or force:
             raise SpivaeError(f"{sweep.id}: a sweep takes no --lr-scale, --threads or --force; its runs do")
+        sweep.info.slurm = chosen(slurm, asked, sweep.info.slurm)
+        sweep.save()
         waiting = sweep.resume()
         note(f"{sweep.id}: {plural(waiting, 'run')} waiting")
         announce(sweep, as_json)
         return
     found = find_run(run, run_dir)
-    if detach:
-        relaunch(found, lr_scale=lr_scale, force=force, threads=threads)
+    options = chosen(slurm, asked, found.slurm)
+    if detach or options is not None:
+        relaunch(found, lr_scale=lr_scale, force=force, threads=threads, slurm=options)
         announce(found, as_json)
         return
     plugins = common.plugins()

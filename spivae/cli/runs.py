@@ -37,7 +37,8 @@ def runs(tag: str | None, run_dir: Path, as_json: bool) -> None:
     """List trainings, newest first.
 
     --json: a list of {id, path, state ("queued" | "running" | "stopped" | "finished" | "failed" | "lost"),
-    epoch, epochs, step, steps, metrics, host, pid, launcher, created, tags, error}.
+    epoch, epochs, step, steps, metrics, host, pid, launcher ("local" | "slurm"), job (Slurm's number or
+    null), created, tags, error}.
     """
     found = [document for document in documents(run_dir) if tag is None or tag in document["tags"]]
     if as_json:
@@ -73,7 +74,7 @@ def documents(base: Path) -> list[dict[str, Any]]:
             continue
         document: dict[str, Any] = {"id": entry.name, "path": entry.path, "state": None}
         document |= dict.fromkeys(("epoch", "epochs", "step", "steps"))
-        document |= {"metrics": entry.metrics, "host": None, "pid": None, "launcher": None}
+        document |= {"metrics": entry.metrics, "host": None, "pid": None, "launcher": None, "job": None}
         document |= {"created": entry.modified, "tags": read_tags(Path(entry.path)), "error": entry.error}
         try:
             run = Run.open(entry.path)
@@ -91,8 +92,9 @@ def documents(base: Path) -> list[dict[str, Any]]:
                 "host": info.host,
                 "pid": info.pid,
                 "launcher": info.launcher,
+                "job": run.job_id,
                 "created": info.created,
-                "error": info.error,
+                "error": info.error or entry.error,
             }
         found.append(document)
     return sorted(found, key=lambda document: -document["created"])
@@ -113,6 +115,6 @@ def _row(document: dict[str, Any]) -> list[str | Styled]:
         wording.fixed(metrics.get("neg_elbo")),
         wording.nats(metrics.get("kl")),
         " ".join(document["tags"]),
-        document["host"] or "",
+        document["host"] or (f"job {document['job']}" if document["job"] else ""),
         wording.age(document["created"]),
     ]

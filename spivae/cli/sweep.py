@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,12 @@ from spivae.cli import common, wording
 from spivae.cli.common import common_options, run_dir_option
 from spivae.cli.output import emit, emit_json, paint
 from spivae.cli.run_table import best_of, ordered, run_table
+from spivae.cli.slurm_options import chosen as chosen_for_slurm
+from spivae.cli.slurm_options import slurm_options
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
+    from spivae.slurm.options import Options
     from spivae.training.sweep import Sweep
 
 
@@ -32,12 +36,13 @@ if TYPE_CHECKING:
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Runs that train at once  [default: as many as there are cores]",
+    help="Runs that train at once  [default: as many as there are cores; Slurm: as it has room for]",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Of each run."
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Of each run  [default: 1; Slurm: --cpus]"
 )
 @click.option("--sort", metavar="KEY", help="Order the table by neg_elbo, nll, kl or a field of the grid.")
+@slurm_options("Hand the runs to Slurm, as one array of jobs.")
 @click.option("--queue", type=click.Path(path_type=Path), hidden=True)
 @run_dir_option
 @common_options()
@@ -46,11 +51,13 @@ def sweep(
     grid: tuple[str, ...],
     overrides: tuple[str, ...],
     jobs: int | None,
-    threads: int,
+    threads: int | None,
     sort: str | None,
+    slurm: bool | None,
     queue: Path | None,
     run_dir: Path,
     as_json: bool,
+    **asked: Any,
 ) -> None:
     """Train a recipe at every point of a grid, in the background, or show how a sweep stands.
 
@@ -58,8 +65,9 @@ def sweep(
     (or its unique beginning, or the path) of a sweep: a table of its runs, the best one marked. `stop` and
     `resume` take the id of a sweep too.
 
-    --json: {id, path}; of a sweep {id, path, grid, jobs, threads, best, runs [{id, path, settings, state,
-    epoch, epochs, step, steps, metrics}]}, best the id of the run with the lowest -ELBO.
+    --json: {id, path}, with --slurm also job; of a sweep {id, path, grid, jobs, threads, best, runs [{id,
+    path, settings, state, epoch, epochs, step, steps, metrics, job}]}, best the id of the run with the lowest
+    -ELBO.
     """
     from spivae.training.differences import short_names
     from spivae.training.sweep import Sweep, find_sweep, work
@@ -72,7 +80,7 @@ def sweep(
     if grid:
         from spivae.cli.train import announce
 
-        made = _start(recipe, grid, overrides, jobs, threads, run_dir)
+        made = _start(recipe, grid, overrides, jobs, threads, chosen_for_slurm(slurm, asked), run_dir)
         announce(made, as_json)
         return
     found = find_sweep(recipe, run_dir)
@@ -90,7 +98,13 @@ def sweep(
 
 
 def _start(
-    recipe: str, grid: tuple[str, ...], overrides: tuple[str, ...], jobs: int | None, threads: int, base: Path
+    recipe: str,
+    grid: tuple[str, ...],
+    overrides: tuple[str, ...],
+    jobs: int | None,
+    threads: int | None,
+    slurm: Options | None,
+    base: Path,
 ) -> Sweep:
     from spivae.blocks import usable_threads
     from spivae.cli.train import read_recipe
@@ -100,9 +114,19 @@ def _start(
     plugins = common.plugins()
     for name in {applied(chosen, point).process.name for point in points(values)}:
         plugins.process(name)  # an unknown one is an error now, not in the background
-    jobs = jobs or max(1, usable_threads() // threads)
-    made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads)
-    made.launch()
+    if slurm is None:
+        threads = threads or 1
+        jobs = jobs or max(1, usable_threads() // threads)
+        made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads)
+        made.launch()
+        return made
+    threads = threads or slurm.cpus or 1
+    made = Sweep.create(base, chosen, values, jobs=jobs or 0, threads=threads, slurm=slurm)
+    try:
+        made.launch()
+    except BaseException:
+        shutil.rmtree(made.path, ignore_errors=True)  # nothing of it has begun
+        raise
     return made
 
 
@@ -110,7 +134,7 @@ def _document(sweep: Sweep) -> dict[str, Any]:
     """The sweep as --json shows it."""
     from spivae.cli.runs import documents
 
-    keys = ("id", "path", "state", "epoch", "epochs", "step", "steps", "metrics")
+    keys = ("id", "path", "state", "epoch", "epochs", "step", "steps", "metrics", "job")
     known = {document["id"]: document for document in documents(sweep.path)}
     runs = [
         {key: known[point.id][key] for key in keys} | {"settings": point.settings}
@@ -133,7 +157,7 @@ def _tell_queue(sweep: Sweep, runs: list[dict[str, Any]]) -> None:
     """Say where runs wait and nobody starts them."""
     from spivae.training.lock import read_owner
 
-    waiting = sum(run["state"] == "queued" for run in runs)
+    waiting = sum(run["state"] == "queued" and run["job"] is None for run in runs)
     owner = read_owner(sweep.lock_path)
     if waiting and (owner is None or owner.gone):
         emit(paint(f"{wording.plural(waiting, 'run')} waiting, but the queue has ended", "warn"))

@@ -16,6 +16,8 @@ import click
 from spivae.cli import common
 from spivae.cli.common import assignments, common_options, run_dir_option
 from spivae.cli.output import emit, emit_json
+from spivae.cli.slurm_options import chosen as chosen_for_slurm
+from spivae.cli.slurm_options import slurm_options
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--threads", type=int, metavar="N", help="Threads  [default: a short probe among the free cores]"
 )
+@slurm_options("Hand the training to Slurm, as a job; returns at once. --dry-run shows the job script.")
 @click.option("--run", "existing", type=click.Path(path_type=Path), hidden=True)
 @common_options()
 def train(
@@ -49,24 +52,32 @@ def train(
     run_dir: Path,
     dry_run: bool,
     threads: int | None,
+    slurm: bool | None,
     existing: Path | None,
     as_json: bool,
+    **asked: Any,
 ) -> None:
     """Train a model; the run's id is the first line that is printed.
 
     RECIPE is a TOML file, or the name of a shipped model, whose recipe is taken. Ctrl-C saves and ends; a
     second one ends at once. The run's folder holds its checkpoints, metrics and log.
 
-    --json: {id, path}, printed when the run begins. With --dry-run: {parameters, receptive_field, code_path
-    ("fast" | "plain"), why_plain, threads, epochs, steps_per_epoch, seconds_per_step, seconds_per_epoch,
-    seconds, memory, memory_free, disk}, memory and disk in bytes.
+    What --slurm asks for has its defaults in the table [slurm] of config.toml, under the names of the flags.
+
+    --json: {id, path}, with --slurm also job, printed when the run begins. With --dry-run --slurm: {script};
+    with --dry-run alone {parameters, receptive_field, code_path ("fast" | "plain"), why_plain, threads,
+    epochs, steps_per_epoch, seconds_per_step, seconds_per_epoch, seconds, memory, memory_free, disk}, memory
+    and disk in bytes.
     """
     from spivae.training.threads import check_threads
 
     check_threads(threads)
+    options = chosen_for_slurm(slurm, asked)
     if existing is not None:
-        if recipe is not None or overrides or detach or dry_run:
-            raise SpivaeError("--run: takes no recipe, --set, --detach or --dry-run; it has its own recipe")
+        if recipe is not None or overrides or detach or dry_run or options:
+            raise SpivaeError(
+                "--run: takes no recipe, --set, --detach, --slurm or --dry-run; it has its own recipe"
+            )
         _train_existing(existing, threads)
         return
     if recipe is None:
@@ -74,10 +85,20 @@ def train(
     chosen = read_recipe(recipe, overrides)
     plugins = common.plugins()
     process = plugins.process(chosen.process.name)  # an unknown one is an error now, not in the background
+    if dry_run and options is not None:
+        from spivae.cli.dry_run import tell_script
+
+        tell_script(chosen, run_dir, options, threads, as_json)
+        return
     if dry_run:
         from spivae.cli.dry_run import tell_cost
 
         tell_cost(chosen, process, threads, as_json)
+        return
+    if options is not None:
+        from spivae.training.slurm import launch as hand_over
+
+        announce(hand_over(chosen, run_dir, options, threads=threads), as_json)
         return
     if detach:
         from spivae.training.launch import launch
@@ -124,9 +145,10 @@ def read_recipe(name: str, overrides: tuple[str, ...]) -> Recipe:
 
 
 def announce(run: Run | Sweep, as_json: bool) -> None:
-    """Print the run's id, or {id, path}."""
+    """Print the run's id, or {id, path} and its job, if any."""
     if as_json:
-        emit_json({"id": run.id, "path": run.path})
+        job = run.job_id
+        emit_json({"id": run.id, "path": run.path} | ({"job": job} if job is not None else {}))
     else:
         emit(run.id)
     sys.stdout.flush()  # whoever reads it should not wait for the training to end
@@ -136,17 +158,22 @@ def _train_existing(path: Path, threads: int | None) -> None:
     """Train a run that a launcher has queued; whatever goes wrong is noted in the run."""
     from spivae.training.lock import Lock
     from spivae.training.run import Run
+    from spivae.training.slurm import check_turn, go_on_later
+    from spivae.training.sweep import Sweep
 
     # the terminal that it was started from may go away
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    run = Run.open(path)
+    # an array has one command for all its tasks
+    run = Sweep.open(path).run_of_task() if (path / "sweep.json").is_file() else Run.open(path)
     with Lock.take(run):  # from the launcher, once it has noted all that it knows
         run.refresh()
-        if run.info.state != "queued":
-            raise SpivaeError(f"{path}: is no new run ({run.info.state})")
+        check_turn(run)
         announce(run, as_json=False)
         train_here(run, common.plugins(), threads, resume=True)
+    done = go_on_later(run)
+    if done is not None:
+        emit(done)
 
 
 def train_here(run: Run, plugins: Plugins, threads: int | None, *, resume: bool = False) -> None:

@@ -56,8 +56,8 @@ def watch(run: str, once: bool, width: int | None, height: int | None, run_dir: 
         drawn = once or is_terminal(sys.stdout)
         view = _draw(follower, once, width, height) if drawn else _lines(follower)
     if view.state in ("failed", "lost"):
-        why = view.info.error or f"its trainer, process {view.info.pid} on {view.info.host}, is gone"
-        raise WorkFailed(f"{found.id}: {view.state}: {why}")
+        found.refresh()
+        raise WorkFailed(f"{found.id}: {view.state}: {found.why_ended()}")
 
 
 def _end(follower: RunFollower, once: bool) -> RunView:

@@ -45,6 +45,7 @@ class RunView:
     read: float = 1.0  # share of metrics.jsonl that is in this view
     figure: Figure | None = None
     path: Path = Path()
+    job: str = ""  # how its job stands, in words, where Slurm has not begun it yet or has ended it
 
     @property
     def over(self) -> bool:
@@ -97,8 +98,9 @@ class RunFollower:
         files = self._signature(self._run)
         if files != self._seen and files[:1] != self._seen[:1]:
             self._run.refresh()
-        # the trainer may vanish without a trace in any file
-        seen = (*files, self._run.state())
+        # the trainer may vanish without a trace in any file, and Slurm writes none
+        state = self._run.state()
+        seen = (*files, state, _job_words(self._run.info, state))
         if seen == self._seen and not again:
             return
         self._seen = seen
@@ -116,8 +118,14 @@ class RunFollower:
         return self._series
 
     def request_stop(self) -> None:
-        """Ask the trainer to save and end."""
-        if self._run is not None:
+        """Ask the trainer to save and end; take what waits in Slurm's queue out of it. Raises SpivaeError."""
+        if self._run is None:
+            return
+        if self._run.info.job is not None and self._run.state() == "queued":
+            from spivae.training.stopping import stop
+
+            stop(self._run)
+        else:
             self._run.request_stop()
 
     def _signature(self, run: Run) -> tuple[tuple[int, int], ...]:
@@ -132,9 +140,10 @@ class RunFollower:
         recipe = self._recipe
         true = recipe.model_args.true_beta if recipe is not None else None
         phases = [phase.epochs for phase in recipe.training.phase] if recipe is not None else []
+        state = run.state()
         return RunView(
             info=info,
-            state=run.state(),
+            state=state,
             stopping=run.stop_path.exists(),
             recipe=recipe,
             checkpoints=tuple(run.checkpoints()),
@@ -153,7 +162,16 @@ class RunFollower:
             if series.step and self.draws
             else None,
             path=self.path,
+            job=_job_words(info, state),
         )
+
+
+def _job_words(info: RunInfo, state: str) -> str:
+    if info.job is None or state not in ("queued", "lost"):
+        return ""
+    from spivae.slurm.queue import describe
+
+    return describe(info.job)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -20,6 +20,7 @@ import msgspec
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.liveness import STALE_SECONDS, heartbeat_age, is_alive, process_start
+from spivae.slurm.job import Job
 
 BEAT_SECONDS = 10.0
 _HANDOVER_SECONDS = 30.0  # how long a trainer waits for its launcher to give it the lock
@@ -27,16 +28,17 @@ _TORN_SECONDS = 10.0  # a lock without an owner for so long was left by someone 
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """A process that trains, told apart from a later one with the same pid."""
+    """A process that trains, told apart from a later one with the same pid; `job` is the one it is in."""
 
     host: str
     pid: int
     pid_started: int | None = None
+    job: Job | None = None
 
     @classmethod
     def of(cls, pid: int) -> Owner:
-        """A process of this host."""
-        return cls(socket.gethostname(), pid, process_start(pid))
+        """This process, or another of this host and in this one's job, if any."""
+        return cls(socket.gethostname(), pid, process_start(pid), Job.of_process())
 
     @property
     def here(self) -> bool:
@@ -44,8 +46,18 @@ class Owner(msgspec.Struct, frozen=True):
 
     @property
     def gone(self) -> bool:
-        """Whether it is known to have ended; of another host nothing is known."""
-        return self.here and not is_alive(self.pid, self.pid_started)
+        """Whether it is known to have ended; of another host only Slurm knows."""
+        if self.here:
+            return not is_alive(self.pid, self.pid_started)
+        if self.job is None:
+            return False
+        # Slurm begins a job again, on whichever node, only once it has ended it
+        return self.job.is_before(Job.of_process()) or self._is_over()
+
+    def _is_over(self) -> bool:
+        from spivae.slurm.queue import queue
+
+        return self.job is not None and queue.look(self.job, fresh=True).phase in ("waiting", "ended")
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
-from spivae.errors import SpivaeError
+from spivae.errors import SpivaeError, WorkFailed
+from spivae.slurm.options import Options
 from spivae.training.launch import start
 from spivae.training.lock import Lock, Locked
 from spivae.training.run import Run
+from spivae.training.slurm import begin, submit
 
 
 def prepare(run: Run, *, lr_scale: float | None = None, force: bool = False) -> Lock:
@@ -28,6 +30,7 @@ def prepare(run: Run, *, lr_scale: float | None = None, force: bool = False) -> 
             _check(run, force)
         run.stop_path.unlink(missing_ok=True)
         info.state, info.pid, info.error, info.finished = "queued", 0, None, None
+        info.launcher, info.job = "local", None
         if lr_scale is not None:
             info.lr_scale = lr_scale
         run.save()
@@ -38,11 +41,27 @@ def prepare(run: Run, *, lr_scale: float | None = None, force: bool = False) -> 
 
 
 def relaunch(
-    run: Run, *, lr_scale: float | None = None, force: bool = False, threads: int | None = None
+    run: Run,
+    *,
+    lr_scale: float | None = None,
+    force: bool = False,
+    threads: int | None = None,
+    slurm: Options | None = None,
 ) -> None:
-    """Resume a run in a process of its own, detached; returns at once. Raises as `prepare` and `start`."""
+    """Resume a run in a process of its own, detached, or as a job of Slurm's; returns at once.
+
+    Raises as `prepare` and `start`, and WorkFailed where Slurm refuses the job.
+    """
     with prepare(run, lr_scale=lr_scale, force=force) as lock:
-        start(run, lock, threads=threads)
+        if slurm is None:
+            start(run, lock, threads=threads)
+            return
+        try:
+            number = submit(run, slurm, threads=threads)
+        except WorkFailed as error:
+            run.end("failed", str(error))
+            raise
+    begin(number)
 
 
 def _check(run: Run, force: bool) -> None:
@@ -51,4 +70,5 @@ def _check(run: Run, force: bool) -> None:
         raise SpivaeError(f"{run.id}: has finished; `spivae train {run.recipe_path}` trains its recipe anew")
     if state in ("queued", "running") and not force:
         who = f"process {info.pid} on {info.host}" if info.pid else "its queue"
+        who = f"Slurm job {info.job.id}" if info.job is not None else who
         raise Locked(f"{run.id}: is {state} ({who}); `spivae stop {run.id}` ends that")

@@ -16,6 +16,8 @@ import msgspec
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.liveness import heartbeat_age, process_start, run_state
+from spivae.slurm.job import Job
+from spivae.slurm.options import Options
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe  # imports numpy, which listing runs does not need
@@ -48,7 +50,9 @@ class RunInfo(msgspec.Struct):
     host: str = ""
     pid: int = 0
     pid_started: int | None = None
-    launcher: str = "local"
+    launcher: str = "local"  # or "slurm"
+    job: Job | None = None  # of Slurm's, that trains it or is going to
+    slurm: Options | None = None  # what was asked of Slurm the last time
     threads: int = 0
     code_path: str = "plain"  # "fast" or "plain": see spivae.model.paths
     why_plain: str | None = None
@@ -190,11 +194,33 @@ class Run:
         """What run.json says, but "lost" where the trainer that it names is gone."""
         info = self.info
         age = heartbeat_age(self.lock_path)
-        return cast(State, run_state(info.state, info.host, info.pid, info.pid_started, age))
+        return cast(State, run_state(info.state, info.host, info.pid, info.pid_started, age, info.job))
 
     def has_trainer(self) -> bool:
-        """Whether a process trains it, or is about to; a queued run may still wait for one."""
-        return self.state() == "running" or (self.state() == "queued" and self.info.pid != 0)
+        """Whether a process or job trains it, or is about to; a queued run may still wait for one."""
+        state, info = self.state(), self.info
+        return state == "running" or (state == "queued" and (info.pid != 0 or info.job is not None))
+
+    @property
+    def job_id(self) -> str | None:
+        """The number of the job of Slurm's that trains it, or is to."""
+        return None if self.info.job is None else self.info.job.id
+
+    @property
+    def slurm(self) -> Options | None:
+        """What was asked of Slurm, where it was trained there the last time."""
+        return self.info.slurm if self.info.launcher == "slurm" else None
+
+    def why_ended(self) -> str:
+        """Why it has failed or is lost, in words."""
+        info = self.info
+        if info.error:
+            return info.error
+        if info.job is not None:
+            from spivae.slurm.queue import describe
+
+            return describe(info.job)
+        return f"its trainer, process {info.pid} on {info.host}, is gone"
 
     def request_stop(self) -> None:
         """Ask the trainer to save and end; it looks for the file at every step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import re
 import secrets
 import sys
@@ -16,10 +17,14 @@ import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
+from spivae.slurm.options import Options
+from spivae.slurm.script import literal
 from spivae.training.launch import detached, start
 from spivae.training.lock import Lock, Locked
 from spivae.training.resume import prepare
 from spivae.training.run import Run
+from spivae.training.slurm import begin, submit_array, withdraw
+from spivae.training.threads import usable_threads
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
@@ -43,8 +48,10 @@ class SweepInfo(msgspec.Struct):
     created: float
     grid: dict[str, list[str]]
     points: list[Point]
-    jobs: int = 1
+    jobs: int = 1  # with Slurm, 0: as many as there is room for
     threads: int = 1
+    slurm: Options | None = None  # what was asked of Slurm; None: the queue is on this machine
+    job: str | None = None  # the newest array
 
 
 class Sweep:
@@ -56,7 +63,14 @@ class Sweep:
 
     @classmethod
     def create(
-        cls, base: Path, recipe: Recipe, grid: Mapping[str, Sequence[str]], *, jobs: int = 1, threads: int = 1
+        cls,
+        base: Path,
+        recipe: Recipe,
+        grid: Mapping[str, Sequence[str]],
+        *,
+        jobs: int = 1,
+        threads: int = 1,
+        slurm: Options | None = None,
     ) -> Sweep:
         """A new directory with a queued run for every point of the grid.
 
@@ -74,7 +88,7 @@ class Sweep:
             run = Run.create(path, varied, f"{stem}-{number:0{digits}d}")
             made.append(Point(run.id, point))
         varies = {key: list(values) for key, values in grid.items()}
-        sweep = cls(path, SweepInfo(path.name, now, varies, made, jobs, threads))
+        sweep = cls(path, SweepInfo(path.name, now, varies, made, jobs, threads, slurm))
         sweep.save()
         return sweep
 
@@ -92,6 +106,11 @@ class Sweep:
     @property
     def id(self) -> str:
         return self.info.id
+
+    @property
+    def job_id(self) -> str | None:
+        """The number of the array that its runs were handed to Slurm as the last time."""
+        return self.info.job
 
     @property
     def lock_path(self) -> Path:
@@ -120,13 +139,28 @@ class Sweep:
                 continue  # deleted, or broken: `spivae runs` tells
         return found
 
-    def launch(self) -> None:
-        """Start the queue in a process of its own; returns at once.
+    def run_of_task(self, environment: Mapping[str, str] = os.environ) -> Run:
+        """The run that the task of an array, in which this process is, trains. Raises SpivaeError."""
+        task = environment.get("SLURM_ARRAY_TASK_ID", "")
+        if not task.isdecimal() or not 1 <= int(task) <= len(self.info.points):
+            raise SpivaeError(f"{self.path}: is a sweep; name one of its runs")
+        return Run.open(self.path / self.info.points[int(task) - 1].id)
 
-        Raises Locked where it runs already, WorkFailed where it cannot be started.
+    def _log_pattern(self) -> str:
+        """Slurm's pattern for the log of the run that a task trains: `.../ID-%2a/log.txt`."""
+        stem, dash, number = self.info.points[0].id.rpartition("-")
+        return f"{literal(self.path.resolve() / (stem + dash))}%{len(number)}a/log.txt"
+
+    def launch(self) -> None:
+        """Start the queue in a process of its own, or hand what waits to Slurm; returns at once.
+
+        Raises Locked where it runs already, WorkFailed where it cannot be started or Slurm refuses it.
         """
         with Lock.take(self) as lock:
             self.stop_path.unlink(missing_ok=True)
+            if self.info.slurm is not None:
+                self._submit(self.info.slurm)
+                return
             command = [sys.executable, "-m", "spivae", "sweep", "--queue", str(self.path.resolve())]
             try:
                 process = detached(command, self.log_path)
@@ -134,8 +168,26 @@ class Sweep:
                 raise WorkFailed(f"{self.path}: its queue cannot be started ({error.strerror})") from None
             lock.give(process.pid)
 
+    def _submit(self, options: Options) -> None:
+        """Hand the runs that wait to Slurm, as one array."""
+        info, runs = self.info, self.runs()
+        numbered = {task: runs.get(point.id) for task, point in enumerate(info.points, start=1)}
+        waiting = [
+            (task, run)
+            for task, run in numbered.items()
+            if run is not None and run.state() == "queued" and not run.has_trainer()
+        ]
+        if waiting:
+            log = self._log_pattern()
+            info.job = submit_array(self.path, waiting, options, log, at_once=info.jobs, threads=info.threads)
+            self.save()
+            begin(info.job)
+
     def resume(self) -> int:
-        """Queue again what was stopped, has failed or is lost, and start the queue; how many runs wait."""
+        """Queue again what was stopped, has failed or is lost, and start the queue; how many runs wait.
+
+        Raises as `launch`.
+        """
         waiting = 0
         for run in self.runs().values():
             if run.state() in ("stopped", "failed", "lost"):
@@ -153,7 +205,10 @@ class Sweep:
         at_work = [run for run in self.runs().values() if run.has_trainer()]
         for run in at_work:
             run.request_stop()
-        return len(at_work)
+        waiting = [run for run in at_work if run.info.job is not None and run.state() == "queued"]
+        if waiting:
+            withdraw(waiting)
+        return len(at_work) - len(waiting)
 
 
 def work(sweep: Sweep) -> None:
@@ -161,6 +216,7 @@ def work(sweep: Sweep) -> None:
 
     Runs are processes of their own and go on where the queue is killed; another queue counts them.
     """
+    jobs = sweep.info.jobs or max(1, usable_threads() // sweep.info.threads)
     with Lock.take(sweep) as lock:
         lock.keep_beating()
         while lock.lost is None and not sweep.stop_path.exists():
@@ -169,7 +225,7 @@ def work(sweep: Sweep) -> None:
             active = sum(run.has_trainer() for run in runs)
             if not waiting and not active:
                 return
-            for run in waiting[: max(0, sweep.info.jobs - active)]:
+            for run in waiting[: max(0, jobs - active)]:
                 _start(run, sweep.info.threads)
                 if sweep.stop_path.exists():
                     # `stop` may have looked for trainers just before this one was there to be seen

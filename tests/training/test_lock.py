@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,10 @@ import pytest
 
 from spivae.catalog import scan
 from spivae.liveness import STALE_SECONDS, process_start
+from spivae.slurm import queue as queues
+from spivae.slurm.commands import SlurmError
+from spivae.slurm.job import Job
+from spivae.slurm.queue import Answer, Queue
 from spivae.training.lock import Lock, Locked, Owner, read_owner
 from spivae.training.recipe import Recipe
 from spivae.training.run import Run
@@ -184,3 +188,46 @@ def test_a_lock_that_was_given_is_the_other_process_s(run: Run, sleeper: subproc
     with Lock.take(run) as lock:
         lock.give(sleeper.pid)
     assert read_owner(run.lock_path) == Owner.of(sleeper.pid)
+
+
+def in_job(monkeypatch: pytest.MonkeyPatch, number: str, restart: int = 0) -> None:
+    """Let this process be in a job of Slurm's."""
+    monkeypatch.setenv("SLURM_JOB_ID", number)
+    monkeypatch.setenv("SLURMD_NODENAME", "node08")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", str(restart))
+
+
+def test_a_job_that_is_begun_again_elsewhere_takes_the_lock_of_its_earlier_turn(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    held_by(run, Owner("node07", 4242, 1, Job("12", os.getuid(), restart=1)))
+    for number, restart in (("12", 1), ("12", 0)):  # that very turn may live, and an earlier one is no judge
+        in_job(monkeypatch, number, restart)
+        monkeypatch.setattr(Owner, "_is_over", lambda self: False)
+        with pytest.raises(Locked, match="is trained by process 4242 on node07"):
+            Lock.take(run)
+    in_job(monkeypatch, "12", 2)
+    with Lock.take(run):
+        assert read_owner(run.lock_path) == Owner.of(os.getpid())
+        assert read_owner(run.lock_path).job == Job("12", os.getuid(), restart=2)
+
+
+@pytest.mark.parametrize(
+    ("says", "free"),
+    [("CANCELLED", True), ("PENDING", True), (None, True), ("RUNNING", False), ("no answer", False)],
+)
+def test_the_lock_of_another_host_is_free_once_slurm_says_that_its_job_has_ended(
+    run: Run, monkeypatch: pytest.MonkeyPatch, says: str | None, free: bool
+):
+    def ask(uids: Collection[int]) -> Answer:
+        if says == "no answer":
+            raise SlurmError("squeue: no answer")
+        return {} if says is None else {"12": (says, "None")}
+
+    monkeypatch.setattr(queues, "queue", Queue(ask))
+    held_by(run, Owner("node07", 4242, 1, Job("12", os.getuid())))
+    if free:
+        Lock.take(run).release()
+    else:
+        with pytest.raises(Locked):
+            Lock.take(run)

@@ -1,0 +1,1 @@
+"""Slurm by its own commands: sbatch, squeue, scontrol and scancel. Knows nothing of runs."""

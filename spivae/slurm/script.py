@@ -1,0 +1,103 @@
+"""The job script: a few lines of #SBATCH, and one command."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from spivae.errors import SpivaeError
+from spivae.slurm.commands import SlurmError, call
+from spivae.slurm.options import Options, declared
+
+WARNING_SECONDS = 60  # before the time is up, and Slurm may be a minute early
+# what a training on this machine would have in its environment; a site may keep jobs from inheriting it
+_PASSED_ON = ("SPIVAE_PLUGINS", "SPIVAE_STRICT_PLUGINS", "XDG_CONFIG_HOME")
+
+
+class Array(NamedTuple):
+    """The tasks of an array: their numbers, and how many may run at once (0: as many as there is room)."""
+
+    tasks: Sequence[int]
+    at_once: int = 0
+
+    def __str__(self) -> str:
+        """As sbatch reads it: 1-4,7%2."""
+        parts: list[list[int]] = []
+        for task in sorted(self.tasks):
+            if parts and task == parts[-1][-1] + 1:
+                parts[-1][1:] = [task]
+            else:
+                parts.append([task])
+        text = ",".join("-".join(map(str, part)) for part in parts)
+        return f"{text}%{self.at_once}" if self.at_once else text
+
+
+def job_script(
+    options: Options, name: str, log: str, command: Sequence[str], cpus: int, array: Array | None = None
+) -> str:
+    """The script of a job that runs `command` and appends what it prints to `log`.
+
+    `log` is a pattern of Slurm's, see `literal`. The command takes the place of the shell, so that signals
+    reach it. Raises SpivaeError where a path cannot be written into a script.
+    """
+    lines = [("job-name", name), ("output", log), ("open-mode", "append")]
+    if array is not None:
+        lines.append(("array", str(array)))
+    asked = {one.sbatch: getattr(options, one.name) for one in declared() if one.sbatch}
+    asked["cpus-per-task"] = cpus
+    lines += [(key, str(value)) for key, value in asked.items() if value is not None]
+    lines += [("requeue" if options.requeue else "no-requeue", ""), ("signal", f"B:USR1@{WARNING_SECONDS}")]
+    text = ["#!/bin/bash"]
+    text += [f"#SBATCH --{key}" + (f"={_quoted(value)}" if value else "") for key, value in lines]
+    text += [f"#SBATCH {option}" for option in options.sbatch]
+    text += ["export NO_COLOR=1 PYTHONSAFEPATH=1"]
+    text += [f"export {key}={shlex.quote(os.environ[key])}" for key in _PASSED_ON if os.environ.get(key)]
+    text += [*options.setup, f"exec {shlex.join(command)}"]
+    return "".join(f"{line}\n" for line in text)
+
+
+def literal(path: Path) -> str:
+    """A path as a pattern of Slurm's that stands for this very path."""
+    return str(path).replace("\\", "\\\\").replace("%", "%%")
+
+
+def _quoted(value: str) -> str:
+    """A value as lines of #SBATCH may have it."""
+    if "\n" in value or "\r" in value:
+        raise SpivaeError(f"{value!r}: has a line break, which a job script cannot have; choose another")
+    if re.fullmatch(r"[\w./:@%+,=-]+", value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def submit_held(path: Path) -> str:
+    """Hand the script in a file to Slurm, which holds it; the job's number. Raises SlurmError.
+
+    Options in the script win over those in the user's environment.
+    """
+    keys = re.findall(r"^#SBATCH --([a-z-]+)", path.read_text(), re.MULTILINE)
+    names = ["SBATCH_" + key.upper().replace("-", "_") for key in keys]
+    names += ["SBATCH_TIMELIMIT"] * ("time" in keys) + ["SBATCH_MEM_"] * ("mem" in keys)
+    names += ["SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_NO_REQUEUE", "SBATCH_REQUEUE", "SBATCH_TEST_ONLY"]
+    said = call("sbatch", "--parsable", "--hold", str(path), without=names)
+    # on several clusters, `number;cluster`; a site's own remarks may stand before it
+    number = said.strip().rpartition("\n")[2].partition(";")[0]
+    if not number.isdecimal():
+        raise SlurmError(f"sbatch: answered {said.strip()[:80]!r}, which is no number of a job")
+    return number
+
+
+def release(number: str) -> None:
+    """Let a job begin that was held. Raises SlurmError."""
+    call("scontrol", "release", number)
+
+
+def cancel(*numbers: str, kill: bool = False) -> None:
+    """End jobs: SIGTERM, and SIGKILL some time later; or SIGKILL now. Raises SlurmError."""
+    # without --batch, even this signal begins with SIGTERM
+    call("scancel", *(["--batch", "--signal=KILL"] if kill else []), *numbers)

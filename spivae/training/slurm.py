@@ -1,0 +1,245 @@
+"""Runs as jobs of Slurm's: handed over, cancelled, and gone on with when Slurm begins a job again.
+
+A job's command is the one that a detached trainer has, `spivae train --run DIR`; nothing but run.json and the
+state that it resumes from passes between them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spivae.errors import SpivaeError
+from spivae.files import replacing
+from spivae.slurm import script
+from spivae.slurm.commands import SlurmError, call
+from spivae.slurm.job import Job
+from spivae.slurm.options import Options
+from spivae.slurm.queue import queue
+from spivae.slurm.script import Array
+from spivae.training.lock import Lock, Locked
+from spivae.training.run import Run
+
+if TYPE_CHECKING:
+    from spivae.training.recipe import Recipe
+
+_CANCELLED_AT_ONCE = 500  # names on a command line
+_WITHDRAWN_SECONDS = 5.0
+_LOOK_SECONDS = 0.3
+
+
+def launch(recipe: Recipe, base: Path, options: Options, *, threads: int | None = None) -> Run:
+    """Make a run directory and hand its training to Slurm; returns at once.
+
+    Raises WorkFailed where it cannot be made, or where Slurm refuses it; then nothing stays behind.
+    """
+    run = Run.create(base, recipe)
+    try:
+        with Lock.take(run):
+            number = submit(run, options, threads=threads)
+        begin(number)
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    return run
+
+
+def submit(run: Run, options: Options, *, threads: int | None = None) -> str:
+    """Hand a queued run whose lock is held to Slurm; the number of its job, which `begin` lets begin.
+
+    Raises SlurmError where Slurm refuses it.
+    """
+    number = _hand_over(run.path, run_script(run, options, threads))
+    with _or_cancelled(number):
+        run.info.threads = threads or run.info.threads
+        _note(run, number, options)
+    return number
+
+
+def submit_array(
+    folder: Path,
+    runs: Sequence[tuple[int, Run]],
+    options: Options,
+    log: str,
+    *,
+    at_once: int = 0,
+    threads: int | None = None,
+) -> str:
+    """Hand queued runs of a sweep, with their numbers, to Slurm as one array; the number of its job.
+
+    A task learns from the sweep's folder which run has its number. `log` is a pattern of Slurm's for its
+    output. Raises SlurmError where Slurm refuses it.
+    """
+    tasks = [task for task, _ in runs]
+    number = _hand_over(folder, array_script(folder, tasks, options, log, at_once, threads))
+    with _or_cancelled(number):
+        for task, run in runs:
+            with contextlib.suppress(Locked), Lock.take(run):  # who holds it trains it: the task gives way
+                run.refresh()
+                _note(run, f"{number}_{task}", options)
+    return number
+
+
+def begin(number: str) -> None:
+    """Let a job begin, now that its runs know of it; where that fails, it is cancelled. Raises SlurmError."""
+    queue.forget()
+    with _or_cancelled(number):
+        script.release(number)
+
+
+@contextlib.contextmanager
+def _or_cancelled(number: str) -> Iterator[None]:
+    """Cancel a job, which would be held for ever, where the block does not end well."""
+    try:
+        yield
+    except BaseException:
+        script.cancel(number)
+        raise
+
+
+def _hand_over(folder: Path, text: str) -> str:
+    """Keep a job script in a folder and submit it; the job's number."""
+    path = folder / "job.sh"
+    with replacing(path) as handle:
+        handle.write(text.encode())
+    return script.submit_held(path)
+
+
+def _note(run: Run, number: str, options: Options) -> None:
+    """Write into a queued run which job trains it."""
+    info = run.info
+    info.job = Job(number, os.getuid(), submitted=time.time())
+    info.state, info.launcher, info.slurm, info.host, info.pid = "queued", "slurm", options, "", 0
+    run.save()
+
+
+def run_script(run: Run, options: Options, threads: int | None) -> str:
+    """The job script of a run."""
+    path, count = run.path.resolve(), threads or run.info.threads or options.cpus or 1
+    log = script.literal(path / "log.txt")
+    return script.job_script(options, run.id, log, _command(path, count), options.cpus or count)
+
+
+def array_script(
+    folder: Path, tasks: Sequence[int], options: Options, log: str, at_once: int, threads: int | None
+) -> str:
+    """The job script of some tasks of a sweep."""
+    path, count = folder.resolve(), threads or options.cpus or 1
+    command, array = _command(path, count), Array(tasks, at_once)
+    return script.job_script(options, folder.name, log, command, options.cpus or count, array)
+
+
+def _command(path: Path, threads: int) -> list[str]:
+    # without the number, the trainer would look for cores that others of the node leave free
+    return [sys.executable, "-m", "spivae", "train", "--run", str(path), "--threads", str(threads)]
+
+
+def withdraw(runs: Sequence[Run]) -> None:
+    """Take runs that wait out of Slurm's queue; they are stopped then. Raises SlurmError.
+
+    One that has just begun is asked to save and end.
+    """
+    jobs = [run.info.job.id for run in runs if run.info.job is not None]
+    for first in range(0, len(jobs), _CANCELLED_AT_ONCE):
+        script.cancel(*jobs[first : first + _CANCELLED_AT_ONCE])
+    end = time.monotonic() + _WITHDRAWN_SECONDS
+    while True:
+        queue.forget()
+        runs = [run for run in runs if not _is_withdrawn(run)]
+        if not runs or time.monotonic() > end:
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _is_withdrawn(run: Run) -> bool:
+    """Whether the job of a run is over; then the run is marked as stopped, if it has not said so itself."""
+    assert run.info.job is not None
+    if queue.look(run.info.job).phase != "ended":
+        return False
+    with Lock.take(run):
+        run.refresh()
+        if run.info.state in ("queued", "running"):
+            run.stop_path.unlink(missing_ok=True)
+            run.end("stopped")
+    return True
+
+
+def check_turn(run: Run) -> None:
+    """Raise SpivaeError where it is not this process that is to train a run, whose lock it holds.
+
+    A job that Slurm begins again may find the run as its earlier turn has left it.
+    """
+    info, mine = run.info, Job.of_process()
+    if info.job is None:
+        if info.state != "queued":
+            raise SpivaeError(f"{run.path}: is no new run ({info.state})")
+    elif mine is None or mine.id != info.job.id:
+        raise SpivaeError(f"{run.path}: Slurm job {info.job.id} trains it; `spivae stop {run.id}` ends that")
+    elif info.state not in ("queued", "running") and not (info.state == "stopped" and mine.restart):
+        raise SpivaeError(f"{run.path}: is over ({info.state}); `spivae resume {run.id}` goes on")
+
+
+def go_on_later(run: Run) -> str | None:
+    """Have Slurm begin this job again where only Slurm has stopped the run; what was done, in words.
+
+    Slurm warns before the time is up, and where another job takes the place. What the user has stopped stays
+    stopped, and so does what has not made a single step in this turn. This process may be killed any time
+    after.
+    """
+    info, mine = run.info, Job.of_process()
+    ours = mine is not None and info.job is not None and info.job.id == mine.id
+    if not ours or info.state != "stopped" or run.stop_path.exists():
+        return None
+    assert mine is not None
+    try:
+        state, restarts = _own_standing(mine.id)
+    except SlurmError as error:
+        return str(error)
+    if restarts > mine.restart:  # Slurm does it by itself
+        _wait_for_turn(run)
+        return f"Slurm begins job {mine.id} again"
+    if state != "RUNNING":  # cancelled, or too late
+        return None
+    if info.slurm is None or not info.slurm.requeue:
+        return None
+    reached = _reached(run)
+    if reached <= info.resumed_at:
+        return f"job {mine.id} has had no time for a single step, and is not begun again; ask for more --time"
+    _wait_for_turn(run)
+    try:
+        call("scontrol", "requeue", mine.id)  # $SLURM_JOB_ID may stand for a whole array
+    except SlurmError as error:
+        with Lock.take(run):
+            run.end("stopped")
+        return f"job {mine.id} cannot be begun again ({error})"
+    return f"job {mine.id} goes on after step {reached:,} when Slurm begins it again"
+
+
+def _wait_for_turn(run: Run) -> None:
+    with Lock.take(run):
+        run.refresh()
+        run.info.state, run.info.finished, run.info.pid = "queued", None, 0
+        run.save()
+
+
+def _reached(run: Run) -> int:
+    """The step of the saved state."""
+    from spivae.training.state import read_state
+
+    state = read_state(run)
+    return 0 if state is None else state.position.step
+
+
+def _own_standing(number: str) -> tuple[str, int]:
+    """The state of the job that this process is in, and how often Slurm has begun it again."""
+    said = call("scontrol", "show", "job", "--oneliner", number)
+    fields = dict(re.findall(r"(\w+)=(\S*)", said))
+    restarts = fields.get("Restarts", "")
+    return fields.get("JobState", ""), int(restarts) if restarts.isdecimal() else 0

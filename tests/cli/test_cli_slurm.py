@@ -1,0 +1,65 @@
+"""--slurm and its flags, with the table [slurm] of config.toml behind them; no Slurm is needed to look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Spivae = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's configuration file."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config" / "spivae").mkdir(parents=True)
+    return tmp_path / "config" / "spivae" / "config.toml"
+
+
+def script(spivae: Spivae, *arguments: object) -> list[str]:
+    shown: str = spivae("train", *arguments, "--slurm", "--dry-run", "--json").json["script"]
+    return shown.splitlines()
+
+
+def test_flags_count_more_than_the_configuration(spivae: Spivae, tiny_recipe: Path, config: Path):
+    config.write_text('[slurm]\npartition = "cpu"\ntime = 90\ncpus = 4\n')
+    lines = script(
+        spivae, tiny_recipe, "--partition", "gpu", "--sbatch=--nice=5", "--setup", "module load gcc"
+    )
+    for option in ("partition=gpu", "time=90", "cpus-per-task=4", "nice=5", "requeue"):
+        assert f"#SBATCH --{option}" in lines
+    assert lines[-2] == "module load gcc"
+    assert lines[-1].endswith("--threads 4")
+    lines = script(spivae, tiny_recipe, "--threads", 2, "--no-requeue")
+    assert "#SBATCH --no-requeue" in lines
+    assert lines[-1].endswith("--threads 2")
+
+
+def test_a_dry_run_makes_nothing(spivae: Spivae, tiny_recipe: Path, tmp_path: Path):
+    answer = spivae("train", tiny_recipe, "--slurm", "--dry-run", "--run-dir", tmp_path / "runs")
+    assert answer.out.startswith("#!/bin/bash\n#SBATCH --job-name=sbm-ID\n")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_wrong_words_for_slurm_are_told(spivae: Spivae, tiny_recipe: Path, config: Path):
+    for command, flag in (("train", "--set"), ("sweep", "--grid")):
+        refused = spivae(command, tiny_recipe, flag, "training.seed=1", "--cpus", 2)
+        assert (refused.code, refused.err) == (2, "error: --cpus: is for Slurm; add --slurm\n")
+    refused = spivae("train", tiny_recipe, "--slurm", "--dry-run", "--time", "soon")
+    assert (refused.code, refused.err[:24]) == (2, "error: --time: 'soon' is")
+    config.write_text("[slurm]\ncpus = 0\n")
+    refused = spivae("train", tiny_recipe, "--slurm", "--dry-run")
+    assert refused.err.startswith(f"error: {config}: slurm.cpus: 0 is not what it takes")
+
+
+def test_where_there_is_no_slurm_it_is_told_and_nothing_stays(
+    spivae: Spivae, tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refused = spivae("train", tiny_recipe, "--slurm", "--run-dir", tmp_path / "runs")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("error: sbatch: not found; ")
+    assert list((tmp_path / "runs").iterdir()) == []

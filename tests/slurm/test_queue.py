@@ -1,0 +1,191 @@
+"""What Slurm says of jobs: asked once for all of them, and never a reason to hang or to fail."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spivae.liveness import run_state
+from spivae.slurm import queue as queues
+from spivae.slurm.commands import SlurmError
+from spivae.slurm.job import Job
+from spivae.slurm.queue import Answer, Queue, describe
+from spivae.training.recipe import Recipe
+from spivae.training.run import Run
+from tests.commands import spivae as spivae
+
+ME = os.getuid()
+STATES = {
+    "1": ("PENDING", "Priority"),
+    "2": ("RUNNING", "None"),
+    "3_7": ("TIMEOUT", "None"),
+    "4": ("OUT_OF_MEMORY", "OutOfMemory"),
+    "5": ("COMPLETING", "None"),
+}
+
+
+class Asked:
+    """Stands for squeue, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.users: list[set[int]] = []
+        self.answer: Answer = dict(STATES)
+        self.error: str | None = None
+
+    def __call__(self, uids: Collection[int]) -> Answer:
+        self.users.append(set(uids))
+        if self.error is not None:
+            raise SlurmError(self.error)
+        return self.answer
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    found = Asked()
+    monkeypatch.setattr(queues, "queue", Queue(found))
+    return found
+
+
+def state(noted: str, job: str, age: float | None = 0.0, submitted: float = 0.0) -> str:
+    return run_state(noted, "node07", 4242, 1, age, Job(job, ME, submitted=submitted))
+
+
+@pytest.mark.parametrize(
+    ("noted", "job", "shown"),
+    [
+        ("queued", "1", "queued"),
+        ("running", "1", "queued"),  # preempted, and waiting again
+        ("queued", "2", "queued"),  # begun, but its trainer is not there yet
+        ("running", "2", "running"),
+        ("running", "5", "running"),
+        ("running", "3_7", "lost"),
+        ("queued", "4", "lost"),
+        ("running", "99", "lost"),
+        ("stopped", "1", "stopped"),
+        ("finished", "99", "finished"),
+        ("failed", "2", "failed"),
+    ],
+)
+def test_states_are_slurms_where_the_run_is_not_over(asked: Asked, noted: str, job: str, shown: str):
+    assert state(noted, job, age=600.0) == shown
+
+
+def test_one_question_is_enough_for_many_runs_and_for_some_seconds(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+):
+    for job in ("1", "2", "3_7", "98", "99") * 20:
+        state("running", job)
+    assert len(asked.users) == 1
+    monkeypatch.setattr(queues, "KEPT_SECONDS", 0.0)
+    queues.queue.forget()
+    state("running", "1")
+    state("running", "1")
+    assert len(asked.users) == 3
+
+
+def test_what_is_over_asks_nothing(asked: Asked):
+    for noted in ("finished", "stopped", "failed"):
+        state(noted, "2")
+    assert not asked.users
+
+
+def test_a_job_that_is_younger_than_the_answer_may_only_be_missing_in_it(asked: Asked):
+    assert state("queued", "99", submitted=time.time()) == "queued"
+    assert state("queued", "99", submitted=time.time() - 60) == "lost"
+
+
+def test_jobs_of_other_users_are_asked_for_too(asked: Asked, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(queues, "_is_user", lambda uid: uid != 77)
+    queues.queue.look(Job("1", ME))
+    queues.queue.look(Job("2", ME + 1))
+    queues.queue.look(Job("2", ME + 1))
+    assert asked.users == [{ME}, {ME, ME + 1}]
+    assert queues.queue.look(Job("2", 77)).phase == "unknown"  # squeue would complain of such a user
+    assert len(asked.users) == 2
+
+
+@pytest.mark.parametrize(("age", "shown"), [(5.0, "running"), (600.0, "lost")])
+def test_where_slurm_does_not_answer_the_heartbeat_counts(asked: Asked, age: float, shown: str):
+    asked.error = "squeue: not found"
+    assert state("running", "2", age=age) == shown
+    assert state("queued", "1", age=None) == "queued"
+    assert queues.queue.problem == "squeue: not found"
+    assert queues.queue.look(Job("1", ME), fresh=True).phase == "unknown"
+    assert len(asked.users) == 1  # for a minute it is left alone
+
+
+def test_words_for_people(asked: Asked):
+    said = {job: describe(Job(job, ME)) for job in (*STATES, "99")}
+    assert said["1"] == "Slurm job 1 waits (Priority)"
+    assert said["2"] == "Slurm job 2 has begun"
+    assert said["3_7"] == "Slurm job 3_7 ran out of time"
+    assert said["4"] == "Slurm job 4 ran out of memory (OutOfMemory)"
+    assert said["99"] == "Slurm no longer knows job 99"
+    assert describe(Job("99", ME, submitted=time.time())) == "Slurm job 99 (submitted just now)"
+    asked.error = "squeue: no answer"
+    queues.queue.forget()
+    assert describe(Job("1", ME)) == "Slurm job 1 (Slurm does not say how it is)"
+
+
+def test_which_job_a_process_is_in():
+    node = {"SLURM_JOB_ID": "12", "SLURMD_NODENAME": "node07"}
+    assert Job.of_process(node) == Job("12", ME)
+    assert Job.of_process({"SLURM_JOB_ID": "12"}) is None  # `salloc` on a login node
+    assert Job.of_process({}) is None
+    array = {"SLURM_ARRAY_JOB_ID": "11", "SLURM_ARRAY_TASK_ID": "4", "SLURM_RESTART_COUNT": "2"}
+    assert Job.of_process({**node, **array}) == Job("11_4", ME, restart=2)
+
+
+def slurm_run(folder: Path, job: str) -> Run:
+    run = Run.create(folder, Recipe())
+    run.info.launcher, run.info.job = "slurm", Job(job, ME)
+    run.save()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [(None, "squeue: not found"), ("exec sleep 30", "has not answered within"), ("exit 1", "exit code 1")],
+)
+def test_without_squeue_the_list_says_so_in_one_line(
+    program: str | None,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spivae: Callable[..., Any],
+):
+    monkeypatch.setattr(queues, "queue", Queue())
+    monkeypatch.setattr(queues, "TIMEOUT_SECONDS", 0.2)
+    places = [os.path.dirname(path) for path in ("/usr/bin/env", "/bin/sh")] if program else []
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    if program:
+        (folder / "squeue").write_text(f"#!/bin/sh\n{program}\n")
+        (folder / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(folder), *places]))
+    runs = [slurm_run(tmp_path / "runs", str(job)) for job in range(3)]
+    begun = time.monotonic()
+    answer = spivae("runs", "--run-dir", tmp_path / "runs", "--json")
+    assert time.monotonic() - begun < 5
+    assert answer.code == 0
+    assert {run["state"] for run in answer.json} == {"queued"}
+    assert {run["job"] for run in answer.json} == {run.job_id for run in runs}
+    [line] = answer.err.splitlines()
+    assert line.startswith("warning: squeue: ")
+    assert said in line
+
+
+def test_a_list_of_many_runs_asks_once(asked: Asked, tmp_path: Path, spivae: Callable[..., Any]):
+    for job in ("1", "2", "3_7", "4", "99") * 4:
+        slurm_run(tmp_path, job)
+    found = spivae("runs", "--run-dir", tmp_path, "--json").json
+    assert len(found) == 20
+    assert {run["job"]: run["state"] for run in found}["3_7"] == "lost"
+    assert {run["job"]: run["error"] for run in found}["3_7"] == "Slurm job 3_7 ran out of time"
+    spivae("ls", tmp_path)
+    assert len(asked.users) == 1
