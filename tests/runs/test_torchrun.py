@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,15 @@ def rank_of(pid: int) -> int:
     words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     [rank] = [word for word in words if word.startswith(b"RANK=")]
     return int(rank[5:])
+
+
+@pytest.fixture(autouse=True)
+def no_worker_left(tmp_path: Path) -> Iterator[None]:
+    """A test that fails leaves none of its workers behind."""
+    yield
+    for path in tmp_path.glob("**/run.json"):
+        for pid in workers(Run.open(path.parent)):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
