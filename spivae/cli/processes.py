@@ -135,8 +135,9 @@ def work(path: Path, threads: int | None, address: str, parent: int) -> None:
     watch.listen(connect(address))
     try:
         _train(Path(path), threads, store)
-    except WorkerLost:
-        raise  # torchrun sees the exit code
+    except WorkerLost as error:
+        note(f"warning: {error}")
+        raise SystemExit(1) from None  # for torchrun to see
     except BaseException as error:  # noqa: BLE001  it is told and shown where the processes were started
         from spivae.cli.errors import describe
 

@@ -8,6 +8,7 @@ makes the same steps, and only the first one tells of them. `spivae.training.tor
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Sequence
 from types import TracebackType
@@ -181,7 +182,9 @@ class Group(Team):
         """What it means that the others cannot be reached."""
         said = farewell(self._store)
         return (
-            WorkFailed(said.message) if said else WorkerLost(f"a process of this training is gone ({error})")
+            WorkFailed(said.message)
+            if said
+            else WorkerLost(f"a process of this training is gone ({_reason(error)})")
         )
 
     def leave(self) -> None:
@@ -194,6 +197,11 @@ class Group(Team):
 def checksum(weights: Sequence[Tensor]) -> float:
     """A number that tells weights apart."""
     return float(sum(weight.detach().double().sum() for weight in weights))
+
+
+def _reason(error: RuntimeError) -> str:
+    """What gloo or nccl say, without where in their code, and without their advice."""
+    return re.sub(r"^\[\S+\] ", "", str(error)).split(". ")[0].split("\n")[0]
 
 
 def _loopback() -> str:
