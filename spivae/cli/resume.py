@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spivae.cli import common
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.output import note
+from spivae.cli.processes import processes_options
 from spivae.cli.slurm_options import chosen, slurm_options
 from spivae.cli.wording import plural
 from spivae.errors import SpivaeError
+
+if TYPE_CHECKING:
+    from spivae.training.processes import Processes
+    from spivae.training.run import Run
 
 
 @click.command()
@@ -25,6 +30,7 @@ from spivae.errors import SpivaeError
     help="Times the recipe's learning rates from here on, as 0.3 after the loss has diverged.",
 )
 @click.option("--threads", type=int, metavar="N", help="Threads  [default: as many as before]")
+@processes_options
 @click.option(
     "--force", is_flag=True, help="Overrule a trainer on another host that shows no sign of life any more."
 )
@@ -36,6 +42,7 @@ def resume(
     detach: bool,
     lr_scale: float | None,
     threads: int | None,
+    processes: Processes,
     force: bool,
     slurm: bool | None,
     run_dir: Path,
@@ -45,9 +52,9 @@ def resume(
     """Go on with a training that was stopped, killed, or has failed.
 
     It goes on from its last saved state (at most training.checkpoint_every steps ago), and with as many
-    threads ends at exactly the weights of a training that was never interrupted. RUN is an id, its unique
-    beginning, or a path; of a sweep, all that was stopped, killed or has failed goes back into its queue.
-    What Slurm has trained is handed to Slurm again, with what was asked for before.
+    threads and processes ends at exactly the weights of a training that was never interrupted. RUN is an id,
+    its unique beginning, or a path; of a sweep, all that was stopped, killed or has failed goes back into its
+    queue. What Slurm has trained is handed to Slurm again, with what was asked for before.
 
     --json: {id, path}, with Slurm also job, printed when the training begins.
     """
@@ -60,8 +67,10 @@ def resume(
     check_threads(threads)
     sweep = find_sweep(run, run_dir)
     if sweep is not None:
-        if lr_scale is not None or threads is not None or force:
-            raise SpivaeError(f"{sweep.id}: a sweep takes no --lr-scale, --threads or --force; its runs do")
+        if lr_scale is not None or threads is not None or force or processes.given:
+            raise SpivaeError(
+                f"{sweep.id}: a sweep takes no --lr-scale, --threads, --nproc or --force; its runs do"
+            )
         sweep.info.slurm = chosen(slurm, asked, sweep.info.slurm)
         sweep.save()
         waiting = sweep.resume()
@@ -69,12 +78,22 @@ def resume(
         announce(sweep, as_json)
         return
     found = find_run(run, run_dir)
-    options = chosen(slurm, asked, found.slurm)
+    options, together = chosen(slurm, asked, found.slurm), processes.of(found)
     if detach or options is not None:
-        relaunch(found, lr_scale=lr_scale, force=force, threads=threads, slurm=options)
+        together.check_detached("--detach" if options is None else "--slurm")
+        relaunch(found, lr_scale=lr_scale, force=force, threads=threads, slurm=options, processes=processes)
         announce(found, as_json)
         return
+    if together.several:
+        from spivae.cli.processes import train_together
+
+        def begin() -> Run:
+            prepare(found, lr_scale=lr_scale, force=force, processes=processes)
+            return found
+
+        train_together(begin, together, threads, as_json)
+        return
     plugins = common.plugins()
-    with prepare(found, lr_scale=lr_scale, force=force):
+    with prepare(found, lr_scale=lr_scale, force=force, processes=processes):
         announce(found, as_json)
         train_here(found, plugins, threads, resume=True)

@@ -16,12 +16,15 @@ import click
 from spivae.cli import common
 from spivae.cli.common import assignments, common_options, run_dir_option
 from spivae.cli.output import emit, emit_json
+from spivae.cli.processes import processes_options
 from spivae.cli.slurm_options import chosen as chosen_for_slurm
 from spivae.cli.slurm_options import slurm_options
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
     from spivae.plugins import Plugins
+    from spivae.training.distributed import Team
+    from spivae.training.processes import Processes
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run
     from spivae.training.sweep import Sweep
@@ -42,8 +45,11 @@ if TYPE_CHECKING:
 @click.option(
     "--threads", type=int, metavar="N", help="Threads  [default: a short probe among the free cores]"
 )
+@processes_options
 @slurm_options("Hand the training to Slurm, as a job; returns at once. --dry-run shows the job script.")
 @click.option("--run", "existing", type=click.Path(path_type=Path), hidden=True)
+@click.option("--team", hidden=True, help="Be one of several processes, which meet there.")
+@click.option("--parent", type=int, default=0, hidden=True)
 @common_options()
 def train(
     recipe: str | None,
@@ -52,8 +58,11 @@ def train(
     run_dir: Path,
     dry_run: bool,
     threads: int | None,
+    processes: Processes,
     slurm: bool | None,
     existing: Path | None,
+    team: str | None,
+    parent: int,
     as_json: bool,
     **asked: Any,
 ) -> None:
@@ -62,6 +71,8 @@ def train(
     RECIPE is a TOML file, or the name of a shipped model, whose recipe is taken. Ctrl-C saves and ends; a
     second one ends at once. The run's folder holds its checkpoints, metrics and log.
 
+    With --nproc, so many processes share every batch, and the training stays the same one. On several
+    machines, give the same command on each, with --nnodes, --rdzv-endpoint and a --run-dir that all see.
     What --slurm asks for has its defaults in the table [slurm] of config.toml, under the names of the flags.
 
     --json: {id, path}, with --slurm also job, printed when the run begins. With --dry-run --slurm: {script};
@@ -78,11 +89,19 @@ def train(
             raise SpivaeError(
                 "--run: takes no recipe, --set, --detach, --slurm or --dry-run; it has its own recipe"
             )
-        _train_existing(existing, threads)
+        if team is None:
+            _train_existing(existing, threads)
+        else:
+            from spivae.cli.processes import work
+
+            work(existing, threads, team, parent)
         return
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE'", click.get_current_context())
     chosen = read_recipe(recipe, overrides)
+    processes.check(chosen)
+    if options is not None:
+        processes.check_detached("--slurm")
     plugins = common.plugins()
     process = plugins.process(chosen.process.name)  # an unknown one is an error now, not in the background
     if dry_run and options is not None:
@@ -93,6 +112,8 @@ def train(
     if dry_run:
         from spivae.cli.dry_run import tell_cost
 
+        if processes.several:
+            raise SpivaeError("--dry-run: tells what one process takes; leave out --nproc and --nnodes")
         tell_cost(chosen, process, threads, as_json)
         return
     if options is not None:
@@ -103,10 +124,16 @@ def train(
     if detach:
         from spivae.training.launch import launch
 
-        announce(launch(chosen, run_dir, threads=threads), as_json)
+        processes.check_detached("--detach")
+        announce(launch(chosen, run_dir, threads=threads, processes=processes), as_json)
         return
     from spivae.training.run import Run
 
+    if processes.several:
+        from spivae.cli.processes import train_together
+
+        train_together(lambda: Run.create(run_dir, chosen), processes, threads, as_json)
+        return
     run = Run.create(run_dir, chosen)
     announce(run, as_json)
     train_here(run, plugins, threads)
@@ -169,6 +196,12 @@ def _train_existing(path: Path, threads: int | None) -> None:
     with Lock.take(run):  # from the launcher, once it has noted all that it knows
         run.refresh()
         check_turn(run)
+        if run.info.nproc > 1:
+            from spivae.cli.processes import train_together
+            from spivae.training.processes import Processes
+
+            train_together(lambda: run, Processes(), threads, as_json=False)
+            return
         announce(run, as_json=False)
         train_here(run, common.plugins(), threads, resume=True)
     done = go_on_later(run)
@@ -176,11 +209,17 @@ def _train_existing(path: Path, threads: int | None) -> None:
         emit(done)
 
 
-def train_here(run: Run, plugins: Plugins, threads: int | None, *, resume: bool = False) -> None:
-    """Train in this process, with signals, progress and the plugins' events."""
-    from spivae.training.lock import Locked, LockLost
+def train_here(
+    run: Run, plugins: Plugins, threads: int | None, *, resume: bool = False, team: Team | None = None
+) -> None:
+    """Train in this process, with signals, progress and the plugins' events.
 
-    with stopping_on_signals() as asked:
+    Of a `team`, this is the first process.
+    """
+    from spivae.training.lock import Locked, LockLost
+    from spivae.training.processes import WorkerLost
+
+    with stopping_on_signals(aloud=team is None) as asked:
         try:
             process = plugins.process(run.recipe.process.name)
             from spivae.cli.training_progress import reporter
@@ -211,9 +250,10 @@ def train_here(run: Run, plugins: Plugins, threads: int | None, *, resume: bool 
                     events=Events(started=started, step=step, epoch=epoch, finished=finished),
                     should_stop=lambda: bool(asked),
                     resume=resume,
+                    team=team,
                 )
-        except (Locked, LockLost):
-            raise  # what the run says of itself is now another trainer's
+        except (Locked, LockLost, WorkerLost):
+            raise  # what the run says of itself is another trainer's, or that of those who are started anew
         except BaseException as error:
             # the loop notes its own failures; what comes before it, or an abort, would leave the run open
             if run.info.state in ("queued", "running"):
@@ -225,10 +265,10 @@ def train_here(run: Run, plugins: Plugins, threads: int | None, *, resume: bool 
 
 
 @contextlib.contextmanager
-def stopping_on_signals() -> Iterator[list[int]]:
+def stopping_on_signals(*, aloud: bool = True) -> Iterator[list[int]]:
     """The first SIGINT, SIGTERM, SIGHUP or SIGUSR1 is put into the list that this gives.
 
-    A second SIGINT interrupts.
+    A second SIGINT interrupts. With `aloud`, whoever sent it is told what that does.
     A signal that this process ignores, as one that was started by nohup does, stays ignored.
     """
     asked: list[int] = []
@@ -237,6 +277,8 @@ def stopping_on_signals() -> Iterator[list[int]]:
         if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked.append(number)
+        if not aloud:
+            return
         with contextlib.suppress(OSError):  # the terminal may be gone
             # no print: a handler must not wait for a stream that it may have interrupted
             os.write(2, b"\nstopping: saves at the next step; Ctrl-C again ends at once\n")

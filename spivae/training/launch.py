@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spivae.errors import WorkFailed
 from spivae.training.lock import Lock
+from spivae.training.processes import Processes
 from spivae.training.run import Run
 
 if TYPE_CHECKING:
@@ -22,12 +23,21 @@ DEFAULT_FOLDER = Path("runs")
 _children: list[subprocess.Popen[bytes]] = []
 
 
-def launch(recipe: Recipe, base: Path = DEFAULT_FOLDER, *, threads: int | None = None) -> Run:
+def launch(
+    recipe: Recipe,
+    base: Path = DEFAULT_FOLDER,
+    *,
+    threads: int | None = None,
+    processes: Processes | None = None,
+) -> Run:
     """Make a run directory and start its trainer, detached; returns at once.
 
-    Raises WorkFailed where it cannot be made or started.
+    Raises SpivaeError for `processes` that cannot be had, WorkFailed where it cannot be made or started.
     """
+    processes = processes or Processes()
+    processes.check(recipe)
     run = Run.create(base, recipe)
+    processes.note(run)
     with Lock.take(run) as lock:
         start(run, lock, threads=threads)
     return run

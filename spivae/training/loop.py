@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -25,9 +27,11 @@ from spivae.model.vae import WaveNetVAE
 from spivae.process import Process
 from spivae.training.cells import cell_axes, describe_cells, for_header
 from spivae.training.data import TrainingData, example
+from spivae.training.distributed import Team, checksum
 from spivae.training.lock import Lock, LockLost
 from spivae.training.memory import check_memory, needed_memory
 from spivae.training.metrics import MetricsWriter, epochs_so_far
+from spivae.training.processes import WorkerLost
 from spivae.training.recipe import Phase, to_table
 from spivae.training.run import Run
 from spivae.training.schedule import growing, one_cycle
@@ -37,6 +41,7 @@ from spivae.training.threads import check_threads, choose, free_threads
 WEIGHT_DECAY = 0.01
 ADAM_BETA_2 = 0.99
 ADAM_EPS = 1e-5
+ALONE = Team()
 
 Outcome = Literal["finished", "stopped"]
 
@@ -60,6 +65,7 @@ def train(
     events: Events | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     resume: bool = False,
+    team: Team | None = None,
 ) -> Outcome:
     """Train a run's recipe to its end, or until `should_stop` or a STOP file says so.
 
@@ -68,24 +74,29 @@ def train(
     `stopped`, in place of `last`). `resume` goes on from that state, with the threads of before, to the very
     weights of a training that was never interrupted; without a state it begins anew.
 
-    `threads` are chosen by a short probe where they are not given. Raises Locked where another process trains
-    this run; WorkFailed where the loss is no longer finite, where the memory does not suffice, or where the
-    run is taken away (LockLost).
+    `threads` are chosen by a short probe where they are not given. Several processes train it together as a
+    `team`, each of which calls this; the first one writes and tells. Raises Locked where another process
+    trains this run; WorkFailed where the loss is no longer finite, where the memory does not suffice, where
+    the run is taken away (LockLost), or where a process of the team is gone (WorkerLost).
     """
     check_threads(threads)
-    events = events or Events()
-    with Lock.take(run) as lock:
+    events, team = events or Events(), team or ALONE
+    with team.lock(run) as lock:
         run.refresh()
         run.sweep_up()
         state = read_state(run) if resume else None
         threads = threads or (run.info.threads if resume else 0)
         torch.set_num_threads(threads or 1)
-        run.claim(threads, device)
+        run.claim(threads, device, team.trainer)
         lock.keep_beating()
         try:
-            trainer = _Trainer(run, process, threads or None, device, events, should_stop, lock, state)
+            trainer = _Trainer(
+                run, process, threads or None, team.device(device), events, should_stop, lock, team, state
+            )
             events.started(run)
             outcome = trainer.train()
+        except WorkerLost:
+            raise  # the run goes on, in processes that are started anew
         except Exception as error:
             lock.beat()
             if lock.lost is not None:  # the run is another trainer's now, or gone
@@ -94,7 +105,8 @@ def train(
             events.finished(run, "failed")
             raise
         run.end(outcome)
-        trainer.tidy(outcome)
+        if team.first:
+            trainer.tidy(outcome)
     events.finished(run, outcome)
     return outcome
 
@@ -108,6 +120,7 @@ class _Trainer:
     events: Events
     should_stop: Callable[[], bool]
     lock: Lock
+    team: Team
     state: State | None = None
     at: Position = field(default_factory=Position)
     losses: list[float] = field(default_factory=list)  # of the epoch at work
@@ -128,7 +141,8 @@ class _Trainer:
         self.model.to(self.device)
         info, most = self.run.info, self.threads or usable_threads()
         info.code_path, info.why_plain = path_of(self.model), why_plain(self.model)
-        check_memory(needed_memory(recipe, self.process, most, info.code_path == "fast"))
+        needed = needed_memory(recipe, self.process, most, info.code_path == "fast")
+        check_memory(self.team.local * needed)
         self.data = TrainingData.prepare(recipe, self.process)
         info.threads = self.threads or self._chosen_threads()
         torch.set_num_threads(info.threads)
@@ -138,6 +152,7 @@ class _Trainer:
         info.resumed_at = self.at.step
         info.grid = cell_axes(self.process, self.data.grid)
         self.run.save()
+        self.team.check_same(self.at.step, checksum(list(self.model.parameters())))
 
     def _chosen_threads(self) -> int:
         """By a few passes that leave the weights as they are."""
@@ -150,7 +165,10 @@ class _Trainer:
         return choose(step, free_threads(self.run))
 
     def train(self) -> Outcome:
-        metrics = MetricsWriter(self.run.metrics_path, {"attempt": self.run.info.attempt})
+        metrics = MetricsWriter(
+            self.run.metrics_path if self.team.first else Path(os.devnull),
+            {"attempt": self.run.info.attempt},
+        )
         try:
             first_epoch = 0
             for number, phase in enumerate(self.recipe.training.phase):
@@ -187,7 +205,7 @@ class _Trainer:
         schedule = islice(_cycle(phase, steps), done, None)
         for epoch in range(at.epoch, first_epoch + phase.epochs):
             for x, noise in islice(self.data.batches(epoch), at.step_of_epoch, None):
-                if self.should_stop() or self.run.stop_path.exists():
+                if self.team.stops(self.should_stop() or self.run.stop_path.exists()):
                     return False
                 if self.lock.lost is not None:
                     raise LockLost(self.lock.lost)
@@ -202,11 +220,12 @@ class _Trainer:
         parts, loss = train_step(
             self.model,
             self.optimizer,
-            self._tensor(x),
-            self._tensor(noise),
+            self._tensor(self.team.share(x)),
+            self._tensor(self.team.share(noise)),
             at.beta,
             table.clip,
             table.mean_lr,
+            self.team,
         )
         at.step += 1
         at.step_of_epoch += 1
@@ -242,7 +261,7 @@ class _Trainer:
 
     def _end_epoch(self, metrics: MetricsWriter) -> None:
         at = self.at
-        found = validate(self.model, self._validation_batches())
+        found = self._validation()
         nll, kl = float(found.nll.mean(dtype=np.float64)), found.kl
         neg_elbo = nll + sum(kl) / self.recipe.model_args.predicted
         record: dict[str, Any] = {
@@ -273,20 +292,36 @@ class _Trainer:
     def _seconds(self) -> float:
         return round(time.perf_counter() - self.begin, 3)
 
+    def _validation(self) -> Validation:
+        """Of the whole validation set, each process having seen its share."""
+        own, team, rows = (
+            validate(self.model, self._validation_batches()),
+            self.team,
+            len(self.data.validation),
+        )
+        return Validation(
+            team.gather(own.nll, rows), team.mean(own.kl, len(own.nll)), team.gather(own.mu, rows)
+        )
+
     def _validation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The validation set with latent noise that is the same every time."""
         batch, shape = self.recipe.training.batch, (len(self.data.validation), self.recipe.model_args.latents)
         noise = np.random.default_rng(self.recipe.dataset.seed).standard_normal(shape, dtype=np.float32)
-        for start in range(0, len(noise), batch):
-            rows = slice(start, start + batch)
+        begin, end = self.team.bounds(len(noise))
+        for start in range(begin, end, batch):
+            rows = slice(start, min(start + batch, end))
             yield self._tensor(self.data.validation.displacements[rows]), self._tensor(noise[rows])
 
     def _save_state(self, metrics: MetricsWriter) -> None:
+        if not self.team.first:
+            return
         self.at.seconds = self._seconds()
         metrics.sync()  # a state never knows of records that a crash of the machine takes away
         write_state(self.run.state_path, self.at, self.model, self.optimizer, self.losses)
 
     def _save(self, name: str) -> None:
+        if not self.team.first:
+            return
         last = self.history[-1] if self.history else {}
         kept = ("epoch", "step", "nll", "neg_elbo", "surviving")
         metrics: dict[str, Any] = {key: last[key] for key in kept if key in last}
@@ -360,14 +395,17 @@ def train_step(
     beta: float,
     clip: float,
     mean_lr: float = 1.0,
+    team: Team = ALONE,
 ) -> tuple[Parts, float]:
     """One step on displacements x (B, 1, L) with latent noise (B, Z); the unreduced loss and its mean.
+
+    Of several processes, each has rows of the batch: the step is that of the whole batch.
 
     Means in raw units must be right to a fraction of the smallest displacements, and a step of Adam moves
     every weight by about the rate: `mean_lr` shortens the steps of the weights that make means.
     """
     optimizer.zero_grad(set_to_none=True)
-    parts = gradients(model, x, noise, beta)
+    parts = team.reduce(model, gradients(model, x, noise, beta))
     if clip:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
     means = (

@@ -8,16 +8,23 @@ from spivae.errors import SpivaeError, WorkFailed
 from spivae.slurm.options import Options
 from spivae.training.launch import start
 from spivae.training.lock import Lock, Locked
+from spivae.training.processes import Processes
 from spivae.training.run import Run
 from spivae.training.slurm import begin, submit
 
 
-def prepare(run: Run, *, lr_scale: float | None = None, force: bool = False) -> Lock:
+def prepare(
+    run: Run,
+    *,
+    lr_scale: float | None = None,
+    force: bool = False,
+    processes: Processes | None = None,
+) -> Lock:
     """Make a run ready to be resumed, and return its lock, held by this process.
 
-    `lr_scale` times the recipe's learning rates are used from here on; None leaves them as they are. `force`
-    overrules a trainer on another host that shows no sign of life. Raises SpivaeError where there is nothing
-    to resume, Locked where somebody trains it.
+    `lr_scale` times the recipe's learning rates are used from here on; None leaves them as they are, and
+    `processes` too. `force` overrules a trainer on another host that shows no sign of life. Raises
+    SpivaeError where there is nothing to resume, Locked where somebody trains it.
     """
     if lr_scale is not None and not 0 < lr_scale < math.inf:
         raise SpivaeError(f"--lr-scale: needs a number above 0, not {lr_scale:g}")
@@ -33,6 +40,7 @@ def prepare(run: Run, *, lr_scale: float | None = None, force: bool = False) -> 
         info.launcher, info.job = "local", None
         if lr_scale is not None:
             info.lr_scale = lr_scale
+        (processes or Processes()).note(run)
         run.save()
     except BaseException:
         lock.release()
@@ -47,12 +55,13 @@ def relaunch(
     force: bool = False,
     threads: int | None = None,
     slurm: Options | None = None,
+    processes: Processes | None = None,
 ) -> None:
     """Resume a run in a process of its own, detached, or as a job of Slurm's; returns at once.
 
     Raises as `prepare` and `start`, and WorkFailed where Slurm refuses the job.
     """
-    with prepare(run, lr_scale=lr_scale, force=force) as lock:
+    with prepare(run, lr_scale=lr_scale, force=force, processes=processes) as lock:
         if slurm is None:
             start(run, lock, threads=threads)
             return

@@ -53,7 +53,10 @@ class RunInfo(msgspec.Struct):
     launcher: str = "local"  # or "slurm"
     job: Job | None = None  # of Slurm's, that trains it or is going to
     slurm: Options | None = None  # what was asked of Slurm the last time
-    threads: int = 0
+    threads: int = 0  # of each process
+    nproc: int = 1  # processes on each machine
+    nnodes: int = 1  # machines
+    max_restarts: int = 3  # of its processes, where one of several dies
     code_path: str = "plain"  # "fast" or "plain": see spivae.model.paths
     why_plain: str | None = None
     device: str = "cpu"
@@ -164,13 +167,13 @@ class Run:
         self.info.host, self.info.pid, self.info.pid_started = socket.gethostname(), pid, process_start(pid)
         self.save()
 
-    def claim(self, threads: int, device: str) -> None:
-        """Mark this process as the trainer."""
+    def claim(self, threads: int, device: str, pid: int | None = None) -> None:
+        """Mark this process as the trainer, or the one with this pid."""
         info = self.info
         info.state, info.started, info.finished, info.error = "running", time.time(), None, None
         info.threads, info.device = threads, device
         info.attempt += 1
-        self.note_process(os.getpid())
+        self.note_process(os.getpid() if pid is None else pid)
 
     def sweep_up(self) -> None:
         """Remove files that killed trainers left half written; for whoever holds the lock."""

@@ -34,7 +34,7 @@ def threads_of_others(base: Path, own: str) -> int:
     """Threads of the trainings under a folder that run on this host; one that still chooses counts as one."""
     here = socket.gethostname()
     return sum(
-        max(1, run.info.threads)
+        max(1, run.info.threads) * run.info.nproc
         for run in list_runs(base)
         if run.id != own and run.info.host == here and run.state() == "running"
     )
