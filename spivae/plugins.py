@@ -27,7 +27,7 @@ from spivae.checkpoint.structs import Checkpoint
 from spivae.deadline import Blocked, within
 from spivae.errors import SpivaeError
 from spivae.exporter import BUILT_IN, Exporter
-from spivae.model.architectures import Architecture, known
+from spivae.model.architectures import Architecture, check_free
 from spivae.model.architectures import register as know
 from spivae.plugin_sources import GROUP, drop_in_files, import_file, installed, source_of, version_of
 from spivae.process import Parameter, Process
@@ -310,8 +310,7 @@ def _check_analysis(analysis: Analysis) -> None:
 
 
 def _check_architecture(architecture: Architecture) -> None:
-    if known().get(architecture.name, architecture) != architecture:
-        raise ValueError(f"the architecture {architecture.name!r} is already registered")
+    check_free(architecture)
     if ":" not in architecture.model:
         raise ValueError(f"architecture {architecture.name!r}: model needs 'package.module:function'")
 
