@@ -42,6 +42,7 @@ class PoolMaxAndMean(nn.Module):
 
 
 def dense(sizes: tuple[int, ...], *, last_relu: bool) -> Iterator[nn.Module]:
+    """Dense layers of these sizes in turn, with a ReLU between them, and after the last one too if wanted."""
     for i, (before, after) in enumerate(pairwise(sizes)):
         yield nn.Linear(before, after)
         if last_relu or i < len(sizes) - 2:
@@ -52,9 +53,11 @@ class Autoencoder(nn.Module):
     """Encoder x (B, 1, L) -> mu, logvar (B, Z), and decoder z (B, Z) -> conditioning c (B, C, length)."""
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and logvar (B, Z) of displacements x (B, 1, L)."""
         raise NotImplementedError
 
     def decode(self, z: Tensor, length: int | None = None) -> Tensor:
+        """The conditioning c (B, C, length) of latents z (B, Z); without a length, L."""
         raise NotImplementedError
 
 
