@@ -181,8 +181,8 @@ def analyze(
     first = next(iter(failed.values()), None)
     if first is not None and not found:
         raise first
-    for name, error in failed.items():
-        note(f"error: {name}: {error}")
+    for name, reason in failed.items():
+        note(f"error: {name}: {reason}")
     code = 0 if first is None else first.exit_code
     exported = [
         export(
