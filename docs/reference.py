@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import spivae.api
+import spivae.networks
 from spivae import hookspecs
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +54,14 @@ def _lines() -> Iterator[str]:
         yield f"{_doc(function)}\n"
         yield f"Used by {links}.\n"
     yield "## Reference: what `spivae.api` holds\n"
-    names = [(name, getattr(spivae.api, name)) for name in sorted(spivae.api.__all__, key=str.lower)]
+    yield from _module(spivae.api)
+    yield "## Reference: what `spivae.networks` holds\n"
+    yield "For the module that an `Architecture` names, as torch comes with it.\n"
+    yield from _module(spivae.networks)
+
+
+def _module(module: types.ModuleType) -> Iterator[str]:
+    names = [(name, getattr(module, name)) for name in sorted(module.__all__, key=str.lower)]
     for name, value in names:
         if inspect.isclass(value):
             yield from _class(name, value)
@@ -61,9 +69,11 @@ def _lines() -> Iterator[str]:
     for name, value in names:
         if inspect.isfunction(value):
             yield f"- `{name}{_signature(value)}`: {_first(value)}"
-    yield "\n### Constants and types\n"
+    yield ""
     others = [name for name, value in names if not inspect.isclass(value) and not inspect.isfunction(value)]
-    yield ", ".join(f"`{name}`" for name in others) + "\n"
+    if others:
+        yield "### Constants and types\n"
+        yield ", ".join(f"`{name}`" for name in others) + "\n"
 
 
 def _class(name: str, kind: type) -> Iterator[str]:

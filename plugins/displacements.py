@@ -33,6 +33,8 @@ from spivae.api import (
     spread_lags,
 )
 
+MEMORYLESS = 20  # lags for a model that sees nothing of the past
+
 
 @dataclass(frozen=True)
 class Options:
@@ -59,7 +61,7 @@ class Correlations(Analysis):
             return Result(scalars={"empty": NO_LATENTS})
         grid = few_cells(process, context.grid, options.curves, value=options.value)
         length = options.length or context.model.args.o_dim
-        longest = options.lags or min(3 * field, length - 1)
+        longest = options.lags or min(3 * field or MEMORYLESS, length - 1)
         if longest >= length:
             raise SpivaeError(
                 f"option lags: the longest lag of {length} displacements is {length - 1}, not {longest}; "

@@ -41,6 +41,7 @@ from spivae.api import (
 SIDES = ("before", "beyond")
 PARTS = 20  # of an ensemble, for the error of what it tells as a whole
 DIFFERENT = 0.01  # of a slope in theory from alpha, to be worth a curve
+SHORTEST = 3  # receptive field below which there are two lags
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Exponents(Analysis):
             return Result(scalars={"empty": f"{process.title}: its first parameter is no exponent alpha."})
         if not context.model.args.latents:
             return Result(scalars={"empty": NO_LATENTS})
+        if field < SHORTEST:
+            return Result(scalars={"empty": f"A slope needs two lags below the receptive field, {field}."})
         length = options.length or max(context.model.args.o_dim, 4 * (field + 2))
         lags = lags_of(field, length)
         grid = few_cells(process, context.grid, options.curves, value=options.value)
@@ -151,8 +154,6 @@ def mean_of_known(values):
 
 def lags_of(field, length):
     """Lags below the receptive field, and above it up to a quarter of the length, for averages to be good."""
-    if field < 3:
-        raise SpivaeError(f"the receptive field of {field} is too short: a slope needs two lags below it")
     if length // 4 < field + 2:
         raise SpivaeError(
             f"option length: a slope needs two lags beyond the receptive field of {field}, and a quarter of "

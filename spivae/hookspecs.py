@@ -54,17 +54,27 @@ def register_exporters(register: Callable[[Exporter], None]) -> None:
 
 @hookspec
 def training_started(run: Run) -> None:
-    """A training has made its run directory and is about to take its first step."""
+    """A training has made its run directory and is about to take its first step.
+
+    `run.path` is that directory, `run.id` its name, and `run.info` what is in its run.json: process, epochs,
+    steps, threads and others.
+    """
 
 
 @hookspec
 def step_finished(run: Run, metrics: dict[str, Any]) -> None:
-    """A step has been trained; `metrics` is its record in metrics.jsonl. Be quick: the training waits."""
+    """A step has been trained; `metrics` is its record in metrics.jsonl. Be quick: the training waits.
+
+    {epoch, step, loss, nll, kl, beta, lr} and others; see the file of any run.
+    """
 
 
 @hookspec
 def epoch_finished(run: Run, metrics: dict[str, Any]) -> None:
-    """An epoch has been trained and validated; `metrics` is its record in metrics.jsonl."""
+    """An epoch has been trained and validated; `metrics` is its record in metrics.jsonl.
+
+    {epoch, phase, step, train_loss, nll, kl [of each latent], neg_elbo, surviving, beta, seconds} and others.
+    """
 
 
 @hookspec

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import os
 import re
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Literal, TypeVar
 
 import pluggy
@@ -26,7 +27,7 @@ from spivae.checkpoint.structs import Checkpoint
 from spivae.deadline import Blocked, within
 from spivae.errors import SpivaeError
 from spivae.exporter import BUILT_IN, Exporter
-from spivae.model.architectures import Architecture, known
+from spivae.model.architectures import Architecture, check_free
 from spivae.model.architectures import register as know
 from spivae.plugin_sources import GROUP, drop_in_files, import_file, installed, source_of, version_of
 from spivae.process import Parameter, Process
@@ -121,24 +122,27 @@ class Plugins:
         module = find()
         if info.status != "ok":  # it was cut off, but would not end
             raise Blocked("came back too late")
+        self._check_hooks(module)
         self.manager.register(module, info.name)
-        self._check_hooks(info.name)
         self._configure(info.name)
         return self._collect(info)
 
-    def _check_hooks(self, name: str) -> None:
-        known = {
-            attribute
-            for attribute in vars(hookspecs)
-            if hasattr(getattr(hookspecs, attribute), "spivae_spec")
-        }
-        plugin = self.manager.get_plugin(name)
-        for attribute in dir(plugin):
-            if self.manager.parse_hookimpl_opts(plugin, attribute) and attribute not in known:
-                near = difflib.get_close_matches(attribute, known, 1)
-                raise SpivaeError(
-                    f"unknown hook {attribute!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-                )
+    def _check_hooks(self, plugin: Any) -> None:
+        """Raises SpivaeError for hooks that are misspelt, take what there is not, or lack their decorator."""
+        known = {name: _arguments(value) for name, value in vars(hookspecs).items() if _is_spec(value)}
+        marked = [name for name in dir(plugin) if self.manager.parse_hookimpl_opts(plugin, name)]
+        for name in marked:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                raise SpivaeError(f"unknown hook {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            for argument in _arguments(getattr(plugin, name)):
+                if argument not in known[name]:
+                    raise SpivaeError(f"{name}: no argument {argument!r}; it has {', '.join(known[name])}")
+        for name in sorted(known.keys() - marked) if isinstance(plugin, ModuleType) else ():
+            if getattr(vars(plugin).get(name), "__module__", "") == plugin.__name__:  # not an imported one
+                raise SpivaeError(f"{name}: lacks @hookimpl, without which it is never called")
+        if not marked:
+            raise SpivaeError("implements no hook, such as register_processes: so it adds nothing")
 
     def _configure(self, name: str) -> None:
         """Hand a plugin its table of the user's settings. Raises SpivaeError where it takes none."""
@@ -235,6 +239,16 @@ class Plugins:
             raise Blocked(f"{blocked}; it is not called again") from None
 
 
+def _is_spec(value: object) -> bool:
+    return isinstance(value, FunctionType) and hasattr(value, f"{GROUP}_spec")
+
+
+def _arguments(hook: Callable[..., Any]) -> tuple[str, ...]:
+    """What a hook takes by name; pluggy passes nothing to an argument that has a default."""
+    parameters = inspect.signature(hook).parameters.values()
+    return tuple(item.name for item in parameters if item.default is item.empty)
+
+
 def patience() -> float:
     """Seconds that a plugin may take: $SPIVAE_PLUGIN_SECONDS, or 10. Raises SpivaeError where it is none."""
     given = os.environ.get(PATIENCE) or SECONDS
@@ -296,8 +310,7 @@ def _check_analysis(analysis: Analysis) -> None:
 
 
 def _check_architecture(architecture: Architecture) -> None:
-    if known().get(architecture.name, architecture) != architecture:
-        raise ValueError(f"the architecture {architecture.name!r} is already registered")
+    check_free(architecture)
     if ":" not in architecture.model:
         raise ValueError(f"architecture {architecture.name!r}: model needs 'package.module:function'")
 

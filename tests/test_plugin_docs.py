@@ -10,6 +10,8 @@ import pytest
 
 from spivae.conformance import checks_of_plugin, find
 from spivae.plugins import load_plugins
+from spivae.training import recipe as recipes
+from spivae.training.cost import estimate
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -46,6 +48,18 @@ def test_the_first_example_conforms(tmp_path: Path) -> None:
     plugins = load_plugins([file])
     found = [find(check) for check in checks_of_plugin("brownian", plugins, [str(file)])]
     assert [finding for finding in found if finding.status in ("failed", "advice")] == []
+
+
+def test_the_first_recipe_trains_the_first_example(tmp_path: Path) -> None:
+    example, recipe = (re.search(rf"```{kind}\n(.*?)```", README, re.DOTALL) for kind in ("python", "toml"))
+    assert example is not None
+    assert recipe is not None
+    (tmp_path / "brownian.py").write_text(example[1])
+    (tmp_path / "brownian.toml").write_text(recipe[1])
+    process = load_plugins([tmp_path / "brownian.py"]).process("brownian")
+    read = recipes.load(tmp_path / "brownian.toml")
+    assert read.process.name == process.name
+    assert estimate(read, process, threads=1, seconds=0.1).steps_per_epoch > 20
 
 
 def test_every_link_leads_somewhere() -> None:

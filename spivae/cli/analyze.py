@@ -16,6 +16,7 @@ from spivae.cli.drawing import draw_figures
 from spivae.cli.options import as_click, export_option, given, parameter_name, share_out
 from spivae.cli.output import emit, emit_json, note
 from spivae.cli.progress import progress_bar
+from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
     from spivae.analysis import Analysis
@@ -120,7 +121,7 @@ def _data_options(function: Any) -> Any:
     help="Rows of a page  [default: what all panels need]",
 )
 @click.option("--glyphs", type=click.Choice(["braille", "block", "ascii"]), help="What to draw with.")
-@export_option("Several analyses get -NAME before it. Plugins add formats, such as .txt. ")
+@export_option("Several analyses get -NAME before it. ")
 @click.option("--fresh", is_flag=True, help="Compute, whatever is remembered from before.")
 @common_options()
 @click.pass_context
@@ -137,11 +138,12 @@ def analyze(
     fresh: bool,
     as_json: bool,
     **flags: Any,
-) -> None:
+) -> int:
     """Run analyses of a checkpoint on fresh trajectories, or on those of a file, and draw them.
 
     Without NAME, all of them. With one, its own options are flags too: `spivae analyze sbm latents --help`.
-    What was computed before is shown at once (see `spivae cache`).
+    What was computed before is shown at once (see `spivae cache`). Of several, one that cannot answer is told
+    on stderr, with the exit code of its error, and the others are shown.
 
     --json: {checkpoint, process, data {option: value}, trajectories, exported [path], analyses [{name, title,
     options, scalars, arrays}]}.
@@ -165,12 +167,23 @@ def analyze(
     kept = results.of_user(lambda text: note(f"warning: {text}"))
     session = Session(plugins, results=kept)
     found: list[tuple[Analysis, Answer]] = []
+    failed: dict[str, SpivaeError] = {}
     with progress_bar() as progress:
         for item in chosen:
-            answer = session.analyze(
-                checkpoint, item.name, vars(parsed[item.name]), vars(data), progress, fresh=fresh
-            )
+            try:
+                answer = session.analyze(
+                    checkpoint, item.name, vars(parsed[item.name]), vars(data), progress, fresh=fresh
+                )
+            except SpivaeError as error:  # told with the others' answers, where there are any
+                failed[item.name] = error
+                continue
             found.append((item, answer))
+    first = next(iter(failed.values()), None)
+    if first is not None and not found:
+        raise first
+    for name, reason in failed.items():
+        note(f"error: {name}: {reason}")
+    code = 0 if first is None else first.exit_code
     exported = [
         export(
             path,
@@ -197,18 +210,19 @@ def analyze(
                 ],
             }
         )
-        return
+        return code
     if exported:
         for path in exported:
             emit(str(path))
-        return
+        return code
     draw_figures([answer.figure for _, answer in found], width, height, glyphs)
     broken = any(info.status == "error" for info in plugins.infos)  # is told of each time
-    if kept is not None and not (fresh or broken):
+    if kept is not None and not (fresh or broken or failed):
         questions = [
             ask(plugins, checkpoint, item.name, vars(parsed[item.name]), vars(data)) for item in chosen
         ]
         note_down(ctx.meta[_TYPED], questions, session.memory, kept, Drawing(width, height, glyphs))
+    return code
 
 
 def _own(declared: Sequence[Any], flags: dict[str, Any]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spivae.cli import common
 from spivae.cli.common import common_options, run_dir_option
 from spivae.cli.options import export_option
 from spivae.cli.output import emit, emit_json, note
@@ -56,7 +57,8 @@ def compare(
     from spivae.following.comparison import Comparison
     from spivae.training.run import Run
 
-    targets = [check(path) for path in dict.fromkeys(exports)]
+    exporters = common.plugins().exporters if exports else {}
+    targets = [check(path, exporters) for path in dict.fromkeys(exports)]
     comparison = Comparison(_paths(runs, run_dir), Run.open)
     comparison.poll()
     documents = [_document(run) for run in comparison.runs]
@@ -67,7 +69,7 @@ def compare(
     if targets and figure is not None:
         about = About("compare", "", {"runs": [document["id"] for document in documents], "along": along})
         numbers = Result(arrays={}, scalars={"best": best})
-        exported = [export(path, figure, numbers, about) for path in targets]
+        exported = [export(path, figure, numbers, about, exporters) for path in targets]
     if as_json:
         fields = list(comparison.fields)
         emit_json({"fields": fields, "best": best, "runs": documents, "exported": exported})

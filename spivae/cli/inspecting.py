@@ -29,8 +29,12 @@ def inspect(checkpoint: Path, as_json: bool) -> None:
     receptive_field, tensors [{name, shape, dtype}], metrics, recipe, history, versions, created}.
     """
     from spivae.checkpoint.reading import read_header
+    from spivae.model.architectures import known
 
     found = read_header(checkpoint, common.foreign)
+    if found.architecture not in known():
+        common.plugins()  # one of them may know it, and so more of what the file holds
+        found = read_header(checkpoint, common.foreign)
     if as_json:
         emit_json(document(found))
     else:

@@ -70,11 +70,12 @@ def lr_find(
     from spivae.training.lr_finder import check_sweep, find_lr
     from spivae.training.threads import check_threads, free_threads
 
-    targets = [check(path) for path in dict.fromkeys(exports)]
+    plugins = common.plugins()
+    targets = [check(path, plugins.exporters) for path in dict.fromkeys(exports)]
     check_threads(threads)
     chosen = read_recipe(recipe, overrides)
     check_sweep(chosen, phase, low, high, steps)
-    process = common.plugins().process(chosen.process.name)
+    process = plugins.process(chosen.process.name)
     import torch
 
     torch.set_num_threads(threads or free_threads())
@@ -98,7 +99,7 @@ def lr_find(
         "steps": steps,
     }
     about = About("lr-find", figure.title, asked)
-    exported = [export(path, figure, _result(sweep), about) for path in targets]
+    exported = [export(path, figure, _result(sweep), about, plugins.exporters) for path in targets]
     if as_json:
         emit_json({**sweep.to_json(), "exported": [str(path) for path in exported]})
     elif exported:

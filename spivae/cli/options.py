@@ -25,7 +25,7 @@ def export_option(more: str = "") -> Callable[[Any], Any]:
         multiple=True,
         metavar="F",
         help=f"Write instead of drawing; the suffix picks .png, .svg, .pdf, .csv, .json or .npz. {more}"
-        "Can be given again.",
+        "Plugins add formats, such as .txt. Can be given again.",
     )
 
 

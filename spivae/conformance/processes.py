@@ -198,7 +198,8 @@ def nonsense_refused(process: Process) -> str:
                 continue
             require(
                 not np.isfinite(drawn).all(),
-                f"{parameter.name} = {value:g} gives finite displacements: raise SpivaeError, or give NaN",
+                f"{parameter.name} = {value:g} gives finite displacements: call self.check(theta), or "
+                "give NaN",
             )
     return ""
 

@@ -111,8 +111,20 @@ _known: dict[str, Architecture] = {}
 
 def register(architecture: Architecture) -> None:
     """Make an architecture known. Raises ValueError where its name is taken by another."""
-    if _known.setdefault(architecture.name, architecture) != architecture:
+    check_free(architecture)
+    _known[architecture.name] = architecture
+
+
+def check_free(architecture: Architecture) -> None:
+    """Raises ValueError where its name is taken by another; a plugin may be loaded twice."""
+    if _origin(_known.get(architecture.name, architecture)) != _origin(architecture):
         raise ValueError(f"the architecture {architecture.name!r} is already registered")
+
+
+def _origin(architecture: Architecture) -> tuple[str, ...]:
+    """Where it comes from: a file that is imported again makes its classes anew."""
+    kind = architecture.arguments
+    return (architecture.model, kind.__module__, kind.__qualname__)
 
 
 for _own in (WAVENET_VAE, SCALED_WAVENET_VAE):  # the shipped models open whichever plugins there are
@@ -126,6 +138,9 @@ def known() -> dict[str, Architecture]:
 
 def architecture(name: str) -> Architecture:
     """The architecture of this name. Raises SpivaeError that says which plugin it needs."""
+    if name not in _known:
+        # by name, since plugins stand far above: a recipe, run or file is read before they are loaded
+        importlib.import_module("spivae.plugins").default_plugins()
     if name in _known:
         return _known[name]
     near = difflib.get_close_matches(name, _known, 1)

@@ -17,10 +17,12 @@ _NOT_OF_THE_NETWORK = frozenset({"beta", "model_name"})
 
 
 class Arguments:
-    """Base of a frozen msgspec.Struct of arguments, which has the names below as fields or class variables.
+    """Base of a frozen msgspec.Struct of arguments, which has these as fields or class variables.
 
-    o_dim is L, the number of displacements; z_dim the latents; c_channels the channels of the conditioning
-    (0: no VAE); the others build the WaveNet.
+    `o_dim` is L, the number of displacements; `z_dim` the latents; `c_channels` the channels of the
+    conditioning (0: no VAE). A WaveNet is built from `res_channels`, `skip_channels`, `res_kernel_size`,
+    `layer_size`, `stack_size`, `g_channels`, `num_mixtures` and `use_pad`; a network of another kind leaves
+    these out, and says what its `receptive_field` is.
     """
 
     __slots__ = ()
@@ -42,6 +44,10 @@ class Arguments:
         def g_channels(self) -> int: ...
         @property
         def use_pad(self) -> bool: ...
+    else:
+        res_channels = skip_channels = layer_size = g_channels = 0
+        res_kernel_size = stack_size = num_mixtures = 1
+        use_pad = False
 
     @classmethod
     def from_mapping(cls, arguments: Mapping[str, Any]) -> Self:

@@ -73,7 +73,7 @@ def sample(
         noise = draw_noise(steps, batch, generator)
     if tuple(noise.shape) != (steps + 1, batch, 2):
         raise SpivaeError(f"noise: has shape {tuple(noise.shape)}, not {(steps + 1, batch, 2)}")
-    weight = model.init_conv.weight
+    weight = next(model.parameters())
     # without padding, one step more is made, and dropped
     made = weight.new_empty(steps + (not model.args.use_pad), batch)
     uniform, normal = noise[: len(made)].to(weight).permute(2, 0, 1).contiguous()

@@ -142,7 +142,6 @@ def build_scaled(args: ScaledArgs, generator: torch.Generator | None = None) -> 
     return built(ScaledWaveNetVAE, args, generator, initialise)
 
 
-@torch.no_grad()
 def initialise(model: ScaledWaveNetVAE, generator: torch.Generator) -> None:
     """Kaiming normal weights (fan in), zero biases, and ends at zero: all starts as one typical Gaussian."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import msgspec
 
 from spivae.model.arguments import MAX_LAYERS, at_least, dense_shapes, wavenet_shapes
@@ -35,12 +33,6 @@ class ScaledArgs(msgspec.Struct, Arguments, frozen=True, forbid_unknown_fields=T
     res_kernel_size: int = 3
     layer_size: int = 4
     num_mixtures: int = 1
-
-    # what the WaveNet-VAE can have and this one has not
-    in_channels: ClassVar[int] = 1
-    g_channels: ClassVar[int] = 0
-    stack_size: ClassVar[int] = 1
-    use_pad: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         at_least(self, may_be_zero={"linear"})

@@ -54,10 +54,11 @@ class AnyStepper:
             raise SpivaeError(f"use_pad: a {type(model).__name__} cannot generate with padding")
         self.model, self.c, self.g = model, c, g
         self.field = model.receptive_field
-        self.past = model.init_conv.weight.new_zeros(batch, 1, self.field + 1)
+        self.past = next(model.parameters()).new_zeros(batch, 1, self.field + 1)
 
     def push(self, x: Tensor, index: int) -> None:
-        self.past = torch.cat([self.past[..., 1:-1], x.T[:, None], torch.zeros_like(x.T[:, None])], dim=2)
+        new, present = x.T[:, None], torch.zeros_like(x.T[:, None])
+        self.past = torch.cat([self.past[..., :-1], new, present], dim=2)[..., -self.field - 1 :]
 
     def say(self, index: int) -> Said:
         c = None if self.c is None else self.c[..., index - self.field : index + 1]

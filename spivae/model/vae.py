@@ -42,6 +42,7 @@ class PoolMaxAndMean(nn.Module):
 
 
 def dense(sizes: tuple[int, ...], *, last_relu: bool) -> Iterator[nn.Module]:
+    """Dense layers of these sizes in turn, with a ReLU between them, and after the last one too if wanted."""
     for i, (before, after) in enumerate(pairwise(sizes)):
         yield nn.Linear(before, after)
         if last_relu or i < len(sizes) - 2:
@@ -52,9 +53,11 @@ class Autoencoder(nn.Module):
     """Encoder x (B, 1, L) -> mu, logvar (B, Z), and decoder z (B, Z) -> conditioning c (B, C, length)."""
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and logvar (B, Z) of displacements x (B, 1, L)."""
         raise NotImplementedError
 
     def decode(self, z: Tensor, length: int | None = None) -> Tensor:
+        """The conditioning c (B, C, length) of latents z (B, Z); without a length, L."""
         raise NotImplementedError
 
 
@@ -97,7 +100,8 @@ class VAE(Autoencoder):
 class WaveNetVAE(nn.Module):
     """The whole model. Shapes as in `Output`; its arguments are in `args`.
 
-    Other architectures derive from it, with an encoder and decoder of their own.
+    Other architectures derive from it: `make_vae` gives an encoder and decoder of their own, and where the
+    WaveNet is not wanted either, `make_network` and `predict` put another network in its place.
     """
 
     vae: Autoencoder | None
@@ -106,6 +110,11 @@ class WaveNetVAE(nn.Module):
         super().__init__()
         self.args = args
         self.vae = self.make_vae() if args.c_channels else None
+        self.make_network()
+
+    def make_network(self) -> None:
+        """The layers that `predict` runs; another architecture has its own."""
+        args = self.args
         self.init_conv = nn.Conv1d(1, args.res_channels, 1)
         self.causal = CausalConv1d(args.res_channels, args.res_channels, 2, pad=2 if args.use_pad else 0)
         self.res_stack = make_stack(args)
@@ -180,16 +189,19 @@ def built(
     generator: torch.Generator | None,
     initialise: Callable[[Model, torch.Generator], None],
 ) -> Model:
-    """A model of this class; its weights are made once, and by `initialise` where there is a generator."""
+    """A model of this class; its weights are made once, and by `initialise` where there is a generator.
+
+    `initialise` draws every number from the generator that it gets; without one, weights are left to load.
+    """
     with torch.device("meta"):
         model = kind(args)
     model = model.to_empty(device="cpu")
     if generator is not None:
-        initialise(model, generator)
+        with torch.no_grad():
+            initialise(model, generator)
     return model
 
 
-@torch.no_grad()
 def _initialise(model: WaveNetVAE, generator: torch.Generator) -> None:
     """Kaiming normal weights (fan out, ReLU gain), zero biases, and a head that starts near a unit Gaussian.
 

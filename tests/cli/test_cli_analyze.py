@@ -51,6 +51,19 @@ def test_without_names_all_analyses_are_run(spivae, tiny_checkpoint: Path):
     assert all({"name", "title", "options", "scalars", "arrays"} <= set(item) for item in answer["analyses"])
 
 
+def test_of_several_analyses_those_that_cannot_answer_are_told_and_the_rest_shown(
+    spivae, tiny_checkpoint: Path
+):
+    asked = ("analyze", tiny_checkpoint, "--per-cell", 2, "--opt", "latent=99")
+    some = spivae(*asked[:2], "loss", "encoding", *asked[2:], "--json")
+    assert some.code == 2
+    assert [item["name"] for item in some.json["analyses"]] == ["loss"]
+    assert some.err.startswith("error: encoding: ")
+    none = spivae(*asked[:2], "latents", "encoding", *asked[2:])
+    assert (none.code, none.out) == (2, "")
+    assert "error: " in none.err
+
+
 def test_the_options_of_one_analysis_are_flags(spivae, tiny_checkpoint: Path):
     answer = spivae("analyze", tiny_checkpoint, "latents", "--bins", 7, "--per-cell", 2, "--json").json
     [found] = answer["analyses"]

@@ -118,6 +118,7 @@ def test_in_pytest_a_check_skips_warns_or_fails() -> None:
         Check("process x", "moments", raising(Broken("wrong")).run).test()
 
 
+HOOK = "from spivae.api import hookimpl\n@hookimpl\ndef training_started(): pass\n"
 IMPORTS = {
     "broken": ("raise ValueError('no')", "loads", "failed"),
     "chatty": ("print('hello')", "nothing printed on import", "failed"),
@@ -129,7 +130,7 @@ IMPORTS = {
 def test_what_an_import_does_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Through the command, for all at once: a process that loads plugins takes a while."""
     for name, (source, _, _) in IMPORTS.items():
-        (tmp_path / f"{name}.py").write_text(source)
+        (tmp_path / f"{name}.py").write_text(f"{source}\n{HOOK}")
     assert {check for _, check, _ in IMPORTS.values()} == set(importing.CHECKS)
     watched = importing._watched((str(tmp_path),))
     for name, (_, check, status) in IMPORTS.items():

@@ -190,12 +190,13 @@ def test_the_command_line_sorts_and_exports(pair: list[Run], tmp_path: Path, cap
     from spivae.cli import main
 
     arguments = ["compare", *(str(run.path) for run in pair), "--sort", "neg_elbo", "--json"]
-    assert main([*arguments, "--export", str(tmp_path / "curves.csv")]) == 0
+    files = [str(tmp_path / name) for name in ("curves.csv", "curves.txt")]  # built in, and a plugin's
+    assert main([*arguments, "--export", files[0], "--export", files[1]]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["fields"] == ["training.seed"]
     assert answer["best"] == pair[1].id
     assert [run["settings"] for run in answer["runs"]] == [{"training.seed": 1}, {"training.seed": 0}]
-    assert answer["exported"] == [str(tmp_path / "curves.csv")]
-    assert (tmp_path / "curves.csv").stat().st_size
+    assert answer["exported"] == files
+    assert all(Path(file).stat().st_size for file in files)
     assert main(["compare", str(pair[0].path), "--sort", "size"]) == 2
     assert "--sort: 'size' is none of neg_elbo, nll, kl" in capsys.readouterr().err

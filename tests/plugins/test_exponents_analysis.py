@@ -103,8 +103,9 @@ def test_a_length_that_does_not_reach_beyond_is_refused_and_never_the_default():
     assert EXPONENTS.compute(context).scalars["length"] == 136
 
 
-def test_a_receptive_field_without_two_lags_is_refused():
+def test_a_receptive_field_without_two_lags_is_told_in_words():
     context = Perfect(FBM, EXPONENTS.options(n=2))
     context.model.receptive_field = 2
-    with pytest.raises(SpivaeError, match="the receptive field of 2 is too short"):
-        EXPONENTS.compute(context)
+    result = EXPONENTS.compute(context)
+    assert result.scalars == {"empty": "A slope needs two lags below the receptive field, 2."}
+    assert EXPONENTS.figure(result).caption == result.scalars["empty"]
