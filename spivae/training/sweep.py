@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from spivae.blocks import usable_threads
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.slurm.options import Options
@@ -24,7 +25,6 @@ from spivae.training.lock import Lock, Locked
 from spivae.training.resume import prepare
 from spivae.training.run import Run
 from spivae.training.slurm import begin, submit_array, withdraw
-from spivae.training.threads import usable_threads
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
