@@ -6,11 +6,12 @@ same for any number of threads.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+
+from spivae.cores import usable_threads
 
 Fill = Callable[[np.random.Generator, slice], None]
 
@@ -22,14 +23,6 @@ def limit_threads(count: int) -> None:
     """Let this process fill its arrays with at most so many threads, as its other work does."""
     global _most
     _most = count
-
-
-def usable_threads() -> int:
-    """How many threads this process may use, or what OMP_NUM_THREADS says."""
-    wish = os.environ.get("OMP_NUM_THREADS", "")
-    if wish.isdecimal() and int(wish) > 0:
-        return int(wish)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def fill_in_blocks(rng: np.random.Generator, rows: int, fill: Fill, *, at_once: int) -> None:

@@ -105,7 +105,7 @@ def train_together(
 
 
 def _supervise(meeting: Meeting, run: Run, threads: int | None, asked: list[int]) -> None:
-    from spivae.blocks import usable_threads
+    from spivae.cores import usable_threads
     from spivae.training.torchrun import supervise
 
     def look() -> None:

@@ -106,8 +106,8 @@ def _start(
     slurm: Options | None,
     base: Path,
 ) -> Sweep:
-    from spivae.blocks import usable_threads
     from spivae.cli.train import read_recipe
+    from spivae.cores import usable_threads
     from spivae.training.sweep import Sweep, applied, points, read_grid
 
     chosen, values = read_recipe(recipe, overrides), read_grid(grid)

@@ -17,8 +17,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spivae.blocks import limit_threads, usable_threads
+from spivae.blocks import limit_threads
 from spivae.checkpoint import Checkpoint, write
+from spivae.cores import usable_threads
 from spivae.errors import WorkFailed
 from spivae.model.latents import surviving
 from spivae.model.losses import Loss, Parts

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from spivae.blocks import usable_threads
+from spivae.cores import usable_threads
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.slurm.options import Options

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from spivae.blocks import usable_threads
+from spivae.cores import usable_threads
 from spivae.errors import SpivaeError
 from spivae.training.run import Run, list_runs
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from spivae.analysis import Analysis, Context, DataOptions, Need, Result, parse_options
-from spivae.blocks import limit_threads, usable_threads
+from spivae.blocks import limit_threads
 from spivae.checkpoint import read_header, resolve
+from spivae.cores import usable_threads
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.observation import observed_as
 from spivae.worker.answers import Answer

@@ -24,7 +24,7 @@ import torch
 from rows import ROWS, Row
 from timing import Measured
 
-from spivae.blocks import usable_threads
+from spivae.cores import usable_threads
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,7 +23,7 @@ import torch
 from timing import Work, seconds
 
 from spivae.analysis import Result
-from spivae.blocks import usable_threads
+from spivae.cores import usable_threads
 from spivae.exporting import About, check, export
 from spivae.figure.showing import show
 from spivae.figure.spec import Axis, Figure, Line, Panel, Points
