@@ -86,7 +86,7 @@ class Comparison:
             Member(label, curves, run.view.info)
             for label, curves, run in zip(labels, series, self.runs, strict=True)
         ]
-        return overlay(members, along)
+        return overlay(members, along, min((follower.searched for follower in self.followers), default=1.0))
 
     def _labels(self) -> list[str]:
         """What tells the runs apart: the fields, where they are few and short; else the ends of their ids."""
