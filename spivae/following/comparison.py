@@ -76,6 +76,11 @@ class Comparison:
         index = best_of([run.metrics for run in self.runs])
         return None if index is None else self.runs[index]
 
+    @property
+    def curved(self) -> list[Compared]:
+        """The runs that have a curve in each panel of `figure`, in the order of the curves."""
+        return [run for run, follower in zip(self.runs, self.followers, strict=True) if follower.series.step]
+
     def figure(self, along: Along = "epoch") -> Figure:
         """Their curves on the same axes."""
         from spivae.following.overlay import Member, overlay

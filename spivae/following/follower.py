@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spivae.errors import SpivaeError
+from spivae.tags import read_tags
 
 if TYPE_CHECKING:
     from spivae.figure.spec import Figure
@@ -48,6 +49,7 @@ class RunView:
     searched: float = 1.0  # share of a long file in which single spikes were looked for; 1 for a short one
     figure: Figure | None = None
     path: Path = Path()
+    tags: tuple[str, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -141,13 +143,8 @@ class RunFollower:
         """The curves so far, once `poll` has looked."""
         return self._series
 
-    def request_stop(self) -> None:
-        """Ask the trainer to save and end."""
-        if self._run is not None:
-            self._run.request_stop()
-
     def _signature(self, run: Run) -> tuple[tuple[int, int], ...]:
-        names = ("run.json", "metrics.jsonl", "log.txt", "STOP", "checkpoints")
+        names = ("run.json", "metrics.jsonl", "log.txt", "STOP", "checkpoints", "tags.txt")
         return tuple(_stamp(run.path / name) for name in names)
 
     def _view(self, run: Run) -> RunView:
@@ -180,6 +177,7 @@ class RunFollower:
             if series.step and self.draws
             else None,
             path=self.path,
+            tags=tuple(read_tags(run.path)),
         )
 
 
