@@ -163,7 +163,10 @@ class _Walk:
             problem = one_line(f"{folder}: {_why(error)}")
         entry = _run_entry(path)
         entry.error = entry.error or problem
-        entry.size = sum(_size(item) for item in files)
+        found = [_status(item) for item in files]
+        entry.size = sum(size for size, _ in found)
+        # never older than what is in it, or its checkpoints would change places with it while it trains
+        entry.modified = max(entry.modified, *(modified for _, modified in found), 0.0)
         yield entry
         real_folder = os.path.join(real, "checkpoints")
         for item in files:
@@ -249,12 +252,13 @@ def _real(item: os.DirEntry[str], parent: str) -> str:
     return os.path.realpath(item.path) if item.is_symlink() else os.path.join(parent, item.name)
 
 
-def _size(item: os.DirEntry[str]) -> int:
+def _status(item: os.DirEntry[str]) -> tuple[int, float]:
+    """Size and time of a file."""
     try:
         status = item.stat()
     except OSError:  # gone since it was listed, or a broken link; its own entry says so
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+        return 0, 0.0
+    return (status.st_size, status.st_mtime) if stat.S_ISREG(status.st_mode) else (0, 0.0)
 
 
 def _why(error: OSError) -> str:

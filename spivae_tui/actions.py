@@ -151,7 +151,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("browse", "clear", "escape", "Clear filter", "Show everything again."),
     Action("browse", "filter", "slash", "Filter", "Show only names, processes, states or #tags with a text."),
     Action("browse", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
-    Action("browse", "reverse", "r", "Reverse", "Turn the order round."),
+    Action("browse", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
     *_runs("browse", "this run, or the marked ones,"),
     Action("browse", "train", "t,n", "Train", "Start a new training from a recipe."),
     Action("browse", "mark", "space", "Mark", "Mark a run, to compare it with others.", footer=False),
@@ -264,11 +264,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
     # Runs side by side
     Action("compare", "open", "enter,o", "Open run", "Follow the run: its curves, stop, resume.", "⏎"),
-    Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
-    Action("compare", "reverse", "r", "Reverse", "Turn the order round."),
-    Action("compare", "along", "x", "Epochs/steps/time", "Draw along epochs, steps, or time of training."),
     *_view("compare"),
     *_runs("compare", "this run"),
+    Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
+    Action("compare", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
+    Action("compare", "along", "x", "Along", "Draw along epochs, steps, or time of training."),
     Action("compare", "next_page", "right_square_bracket,pagedown", "More curves", "Page on.", "]"),
     Action(
         "compare",

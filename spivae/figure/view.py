@@ -117,6 +117,8 @@ class View:
     def _panel(self, panel: Panel, low: float, high: float) -> Panel:
         scale: Kind = "log" if self.axes == "log x" else panel.x.scale
         x = msgspec.structs.replace(panel.x, low=low, high=high, scale=scale)
+        if self.axes == "log y":
+            panel = _above_lowest(panel, low, high)
         marks = panel.marks
         if self.cursor is not None and low <= self.cursor <= high:
             marks = (*marks, VLine(x=self.cursor, dashed=False))
@@ -126,15 +128,16 @@ class View:
     def _y(self, panel: Panel, low: float, high: float) -> Axis:
         """The axis around all that a part shows; around the whole, single spikes may leave it."""
         parts = [_inside(line, low, high) for line in _lines(panel)]
+        curves = [part for part, line in zip(parts, _lines(panel), strict=True) if not line.muted]
         values = np.concatenate(parts) if parts else np.zeros(0)
         scale = panel.y.scale
         if self.axes == "log y":
-            scale = "log" if (values > 0).all() else "symlog"  # a negative loss has no logarithm
+            scale = "log"
         elif self.axes == "linear y":
             scale = "linear"
         limits: tuple[float | None, float | None] | None
         if scale == "log":
-            limits = log_limits(values, 1e-12)
+            limits = log_limits(np.concatenate([np.zeros(0), *curves]), 1e-12)
         elif self.span is None:
             limits = trimmed_limits((part, 0.9) for part in parts)
         else:
@@ -167,6 +170,27 @@ def _known(line: Line) -> tuple[Array, Array]:
     x, y = np.asarray(line.x, dtype=np.float64), np.asarray(line.y, dtype=np.float64)
     known = np.isfinite(x) & np.isfinite(y)
     return x[known], y[known]
+
+
+def _above_lowest(panel: Panel, low: float, high: float) -> Panel:
+    """A panel with something to see on a logarithmic axis: what has no logarithm is counted from its lowest.
+
+    The lowest is that of the curves, not of what stands muted behind them: single batches may lie beneath.
+    """
+    parts = [_inside(line, low, high) for line in _lines(panel) if not line.muted]
+    values = np.concatenate(parts) if parts else np.zeros(0)
+    if not values.size or values.min() > 0:
+        return panel
+    bottom, top = float(values.min()), float(values.max())
+    base = bottom - max(top - bottom, 1e-9) / 300
+    marks = [
+        msgspec.structs.replace(mark, y=np.asarray(mark.y, dtype=np.float64) - base)
+        if isinstance(mark, Line)
+        else mark
+        for mark in panel.marks
+    ]
+    y = msgspec.structs.replace(panel.y, label=f"{panel.y.label} above {base:.4g}")
+    return msgspec.structs.replace(panel, marks=tuple(marks), y=y)
 
 
 def _inside(line: Line, low: float, high: float) -> Array:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LEAST_SECONDS = 1.0  # between two looks
 _GPU_SECONDS = 5.0  # nvidia-smi takes a while: it is asked less often, and never waited for longer
+_FAMILY_SECONDS = 10.0  # children are looked for so often: that takes a look at every process there is
 _SLACK = 2.0  # seconds that the clocks of a process and of run.json may differ
 _MEMORY = ("--query-compute-apps=pid,gpu_uuid,used_memory",)
 _LOAD = ("--query-gpu=uuid,utilization.gpu",)
@@ -43,7 +44,8 @@ class UsageMeter:
 
     def __init__(self) -> None:
         self._processes: dict[tuple[int, float], tuple[psutil.Process, float]] = {}
-        self._looked = float("-inf")
+        self._looked = self._searched = float("-inf")
+        self._family: list[psutil.Process] = []
         self._usage: Usage | None = None
         self._gpu = _Gpu()
 
@@ -64,12 +66,14 @@ class UsageMeter:
             trainer = psutil.Process(info.pid)
             if not _is_trainer(trainer, info):
                 return None
-            family = [trainer, *trainer.children(recursive=True)]
+            if time.monotonic() - self._searched >= _FAMILY_SECONDS or trainer not in self._family:
+                self._searched = time.monotonic()
+                self._family = [trainer, *trainer.children(recursive=True)]
         except psutil.Error:  # it has just ended
             return None
         before, self._processes = self._processes, {}
         memory, spent, known = 0, 0.0, False
-        for process in family:
+        for process in self._family:
             try:
                 with process.oneshot():
                     key = (process.pid, process.create_time())

@@ -316,10 +316,16 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
         begin = max(0, min(self.first_panel, count - PANELS))
         page = replace(figure, panels=figure.panels[begin : begin + PANELS])
         self.curves.set_figure(page, self.first_panel - begin, at_once=at_once)
-        shown = whole.panels[self.first_panel : self.first_panel + self.curves.panels_per_page]
-        parts = [run_words.readings(self.part.readings(whole, panel)) for panel in shown]
+        self._show_reading(whole)
+
+    def _show_reading(self, whole: Figure) -> None:
+        """What the curves of this page are at the cursor."""
         reading = self.query_one("#run-reading", Static)
         reading.set_class(self.is_reading, "-said")
+        if not self.is_reading:
+            return
+        shown = whole.panels[self.first_panel : self.first_panel + self.curves.panels_per_page]
+        parts = [run_words.readings(self.part.readings(whole, panel)) for panel in shown]
         reading.update("  │  ".join(filter(None, parts)))
 
     # Actions

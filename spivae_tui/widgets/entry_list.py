@@ -84,10 +84,17 @@ def state_cell(state: str, progress: float | None) -> Cell:
     role = STATE_ROLES.get(state, "muted")
     if state != "running" or progress is None:
         return Cell(state, role)
-    filled = min(BAR, max(0, int(progress * BAR)))
+    filled = min(BAR, max(0, round(progress * BAR)))
     return Cell(f"{'━' * filled}{'┄' * (BAR - filled)} {min(99, int(progress * 100)):3d}%", role)
 
 
 def left_words(seconds: float) -> str:
-    """The time that a run will still take, in one unit: `12 min left`."""
-    return "soon done" if seconds < 60 else f"{text.age(seconds)} left"
+    """The time that a run will still take, in eleven cells: `12 min left`, `1.8 h left`, `30 h left`."""
+    minutes, hours = seconds / 60, seconds / 3600
+    if minutes < 0.5:
+        return "soon done"
+    if minutes < 59.5:
+        return f"{minutes:.0f} min left"
+    if hours < 72:
+        return f"{hours:.1f} h left" if hours < 9.95 else f"{hours:.0f} h left"
+    return f"{hours / 24:.0f} d left"

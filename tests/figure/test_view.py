@@ -120,14 +120,25 @@ def test_the_cursor_reads_off_what_each_curve_is_there() -> None:
     assert View().readings(drawn, loss) == []
 
 
-def test_the_scales_change_in_turn_and_a_negative_loss_is_drawn_on_logarithmic_axes_too() -> None:
+def test_a_negative_loss_is_drawn_above_its_lowest_on_a_logarithmic_axis() -> None:
+    view = View(axes="log y", cursor=3.0)
+    loss = view.of(figure()).panels[0]
+    assert loss.y.label == "loss above -2.014"
+    a = next(mark for mark in loss.marks if isinstance(mark, Line) and mark.label == "a")
+    assert a.y.min() > 0
+    assert np.log10(a.y[5] / a.y[40]) == pytest.approx(1.5, abs=0.2)
+    # the cursor reads off the loss itself
+    assert view.readings(figure(), figure().panels[0])[0].value == pytest.approx(-2 + 4 * np.exp(-3.0))
+
+
+def test_the_scales_change_in_turn() -> None:
     view, seen = View(), []
     for _ in AXES:
         view = view.with_next_axes()
         panels = view.of(figure()).panels
         seen.append((view.axes, panels[0].x.scale, panels[0].y.scale, panels[1].y.scale))
     assert seen == [
-        ("log y", "linear", "symlog", "log"),
+        ("log y", "linear", "log", "log"),
         ("linear y", "linear", "linear", "linear"),
         ("log x", "log", "linear", "log"),
         ("", "linear", "linear", "log"),
