@@ -139,7 +139,7 @@ def _runs(scope: str, what: str) -> tuple[Action, ...]:
     return (
         Action(scope, "stop_run", "S", "Stop", f"Ask {what} to save and stop; asks once.", "S"),
         Action(scope, "resume_run", "R", "Resume", f"Go on with {what} where it was saved.", "R"),
-        Action(scope, "tag_run", "number_sign", "Tags", f"Put words on {what}, to find it again.", "#"),
+        Action(scope, "tag_run", "number_sign", "Tags", f"Put words on {what}, to filter by.", "#"),
         Action(scope, "confirm_stop", "S,enter", "Stop and save", "Yes, stop it.", "S", when="asked"),
         Action(scope, "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
     )
@@ -152,7 +152,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("browse", "filter", "slash", "Filter", "Show only names, processes, states or #tags with a text."),
     Action("browse", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
     Action("browse", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
-    *_runs("browse", "this run, or the marked ones,"),
+    *_runs("browse", "this run or the marked ones"),
     Action("browse", "train", "t,n", "Train", "Start a new training from a recipe."),
     Action("browse", "mark", "space", "Mark", "Mark a run, to compare it with others.", footer=False),
     Action("browse", "compare", "c", "Compare", "Compare the marked runs, or all beside this one."),
@@ -223,7 +223,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "run", "latest", "z", "Latest", "Follow all epochs, the last half, or the last tenth.", footer=False
     ),
-    Action("run", "tag_run", "number_sign", "Tags", "Put words on it, to find it again.", "#", footer=False),
+    Action("run", "tag_run", "number_sign", "Tags", "Put words on it, to filter by.", "#", footer=False),
     Action("run", "next_tab", "right", "Tab", "Go on to curves, epochs, log.", "←→", when="otherwise"),
     Action(
         "run",

@@ -128,11 +128,9 @@ def detail_line(view: RunView) -> list[Piece]:
 
 
 def usage(used: Usage | None) -> list[str]:
-    """What a trainer takes: CPU in per cent of a core, memory, GPU; of one on another host, where it is."""
-    if used is None:
+    """What a trainer takes: CPU in per cent of a core, memory, GPU; nothing where that is not known."""
+    if used is None or used.memory is None:
         return []
-    if used.memory is None:
-        return [f"on {used.host}"]
     words = [] if used.cpu is None else [f"CPU {used.cpu:.0f} %"]
     words.append(text.size(used.memory))
     if used.gpu is not None or used.gpu_memory is not None:

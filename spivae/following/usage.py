@@ -29,10 +29,8 @@ class Usage:
     """CPU in per cent of one core (None at the first look), memory in bytes, and GPU where one is used.
 
     `gpu` is the load of the busiest GPU it uses, in per cent, `gpu_memory` what it holds on all, in bytes.
-    Of a trainer on another host, `host` is all that is known.
     """
 
-    host: str = ""
     cpu: float | None = None
     memory: int | None = None
     gpu: float | None = None
@@ -50,11 +48,12 @@ class UsageMeter:
         self._gpu = _Gpu()
 
     def read(self, info: RunInfo) -> Usage | None:
-        """What the trainer of a run takes now; None where it has none. The last answer within a second."""
-        if not info.pid:
+        """What the trainer of a run takes now; None where it has none on this host.
+
+        Within a second the answer is the last one.
+        """
+        if not info.pid or info.host != socket.gethostname():
             return None
-        if info.host != socket.gethostname():
-            return Usage(host=info.host)
         now = time.monotonic()
         if now - self._looked >= LEAST_SECONDS:
             self._usage = self._look(info, now - self._looked)
@@ -89,7 +88,7 @@ class UsageMeter:
             self._processes[key] = (process, taken)
         load, held = self._gpu.read({pid for pid, _ in self._processes})
         cpu = max(0.0, 100 * spent / elapsed) if known else None
-        return Usage(info.host, cpu, memory, load, held)
+        return Usage(cpu, memory, load, held)
 
 
 def _is_trainer(process: psutil.Process, info: RunInfo) -> bool:

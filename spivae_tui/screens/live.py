@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -146,8 +147,9 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
             self.post_message(NotSeen(str(error)))
 
     def _measure_soon(self) -> None:
-        if self.is_active and self.view is not None and self.view.state == "running":
-            self._measure(self.view.info)
+        view = self.view
+        if self.is_active and view is not None and view.state == "running":
+            self._measure(view.info)
 
     @work(thread=True, exclusive=True, group="usage", exit_on_error=False)
     def _measure(self, info: RunInfo) -> None:
@@ -243,7 +245,11 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
 
     def _show_title(self, view: RunView) -> None:
         """The process and what it takes of this machine, or how it stands; and what part is shown."""
-        words = run_words.usage(self.usage) if view.state == "running" else []
+        words = []
+        if view.state == "running" and view.info.host != socket.gethostname():
+            words = [f"on {view.info.host}"]
+        elif view.state == "running":
+            words = run_words.usage(self.usage)
         remark = [view.info.process, *(words or [view.state])]
         if view.read < 1:
             remark.append(f"reading {view.read:.0%}")

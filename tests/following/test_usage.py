@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from spivae.following import usage
-from spivae.following.usage import Usage, UsageMeter
+from spivae.following.usage import UsageMeter
 from spivae.liveness import process_start
 from spivae.training.run import RunInfo
 
@@ -83,9 +83,9 @@ def test_a_trainer_that_has_ended_takes_nothing() -> None:
     assert UsageMeter().read(info(0, None)) is None
 
 
-def test_of_another_host_only_its_name_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_another_host_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage.psutil, "Process", lambda pid: pytest.fail("a process of this host was read"))
-    assert UsageMeter().read(info(os.getpid(), None, host="node07")) == Usage(host="node07")
+    assert UsageMeter().read(info(os.getpid(), None, host="node07")) is None
 
 
 def test_it_looks_once_a_second_at_most(family: int, monkeypatch: pytest.MonkeyPatch) -> None:
