@@ -15,21 +15,21 @@ from spivae.checkpoint.opening import one_line
 from spivae.checkpoint.reading import read_header
 from spivae.errors import SpivaeError
 from spivae.liveness import heartbeat_age, run_state
+from spivae.metrics_tail import TAIL, last_epoch, seconds_left
 from spivae.slurm.job import Job
+from spivae.tags import read_tags
 
 if TYPE_CHECKING:
     from spivae.checkpoint.reading import Foreign
-
-# where the last epoch's record is looked for first: some hundred steps' worth of lines
-_TAIL = 2**17
-_COPIED = ("nll", "neg_elbo", "surviving", "epoch", "step", "beta")
 
 
 class Entry(msgspec.Struct, kw_only=True):
     """One line of a list of checkpoints and runs. `error` says why a broken one is broken.
 
     `modified` is in seconds since the epoch; `size` in bytes, for a run that of its checkpoints; `state` is
-    a run's: queued, running, stopped, finished, failed, or lost (its trainer is gone), else "".
+    a run's: queued, running, stopped, finished, failed, or lost (its trainer is gone), else "". Of a run,
+    `progress` is the share of its steps that are done, `left` the seconds that a running one will still
+    take, `tags` the words that people put on it.
     """
 
     path: str
@@ -43,6 +43,9 @@ class Entry(msgspec.Struct, kw_only=True):
     metrics: dict[str, Any] = {}
     state: str = ""
     error: str | None = None
+    progress: float | None = None
+    left: float | None = None
+    tags: list[str] = []
 
     def __post_init__(self) -> None:
         # file names may hold what no terminal should be sent; `path` keeps it, so that the file can be opened
@@ -61,10 +64,10 @@ class _RunFile(msgspec.Struct):
     pid_started: int | None = None
     job: Job | None = None
     error: str | None = None
+    steps: int = 0
 
 
 _run_file = msgspec.json.Decoder(_RunFile)
-_record = msgspec.json.Decoder(dict[str, Any])
 
 
 def default_folders() -> list[Path]:
@@ -162,7 +165,10 @@ class _Walk:
             problem = one_line(f"{folder}: {_why(error)}")
         entry = _run_entry(path)
         entry.error = entry.error or problem
-        entry.size = sum(_size(item) for item in files)
+        found = [_status(item) for item in files]
+        entry.size = sum(size for size, _ in found)
+        # never older than what is in it, or its checkpoints would change places with it while it trains
+        entry.modified = max(entry.modified, *(modified for _, modified in found), 0.0)
         yield entry
         real_folder = os.path.join(real, "checkpoints")
         for item in files:
@@ -206,6 +212,7 @@ def _run_entry(path: str) -> Entry:
         entry.error = one_line(f"{file}: damaged ({error})")
         return entry
     entry.name = one_line(run.id) or entry.name
+    entry.tags = read_tags(Path(path))
     entry.process = one_line(run.process)
     age = heartbeat_age(os.path.join(path, "LOCK"))
     entry.state = one_line(run_state(run.state, run.host, run.pid, run.pid_started, age, run.job))
@@ -220,42 +227,19 @@ def _run_entry(path: str) -> Entry:
         with open(metrics, "rb") as handle:
             status = os.fstat(handle.fileno())
             entry.modified = max(entry.modified, status.st_mtime)
-            handle.seek(max(0, status.st_size - _TAIL))
-            entry.metrics = _last_epoch(handle.read(_TAIL))
+            handle.seek(max(0, status.st_size - TAIL))
+            tail = handle.read(TAIL)
     except FileNotFoundError:
         pass  # no step has been taken yet
     except OSError as error:
         entry.error = one_line(f"{metrics}: {_why(error)}")
+    else:
+        entry.metrics = last_epoch(tail)
+        step = entry.metrics.get("step", 0)
+        if run.steps > 0 and isinstance(step, int):
+            entry.progress = min(1.0, max(0, step) / run.steps)
+            entry.left = seconds_left(tail, run.steps) if entry.state == "running" else None
     return entry
-
-
-def _last_epoch(tail: bytes) -> dict[str, Any]:
-    """A checkpoint's metrics from the end of metrics.jsonl: the last epoch's, with beta of the last step."""
-    epoch = _last_record(tail, b'"kind":"epoch"')
-    kl = epoch.get("kl")
-    found: dict[str, Any] = {key: epoch[key] for key in _COPIED if key in epoch}
-    if isinstance(kl, list):
-        found["kl_latents"] = kl
-        found["kl"] = None if None in kl else sum(kl)
-    step = _last_record(tail, b'"kind":"step"')
-    for key in ("epoch", "step", "beta"):
-        if key in step:
-            found[key] = step[key]
-    return found
-
-
-def _last_record(tail: bytes, mark: bytes) -> dict[str, Any]:
-    """The last whole line that holds `mark`, decoded; empty where there is none."""
-    end = len(tail)
-    while (at := tail.rfind(mark, 0, end)) >= 0:
-        first, last = tail.rfind(b"\n", 0, at) + 1, tail.find(b"\n", at)
-        if last >= 0:
-            try:
-                return _record.decode(tail[first:last])
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
-                pass  # a line that a killed trainer left torn: look at the one before
-        end = first
-    return {}
 
 
 def _stem(name: str) -> str:
@@ -274,12 +258,13 @@ def _real(item: os.DirEntry[str], parent: str) -> str:
     return os.path.realpath(item.path) if item.is_symlink() else os.path.join(parent, item.name)
 
 
-def _size(item: os.DirEntry[str]) -> int:
+def _status(item: os.DirEntry[str]) -> tuple[int, float]:
+    """Size and time of a file."""
     try:
         status = item.stat()
     except OSError:  # gone since it was listed, or a broken link; its own entry says so
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+        return 0, 0.0
+    return (status.st_size, status.st_mtime) if stat.S_ISREG(status.st_mode) else (0, 0.0)
 
 
 def _why(error: OSError) -> str:

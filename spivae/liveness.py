@@ -49,12 +49,25 @@ def is_alive(pid: int, started: int | None) -> bool:
 STALE_SECONDS = 120.0  # without a heartbeat; enough for clocks that differ and file systems that are slow
 
 
+_beats: dict[str, tuple[int, float]] = {}  # of each lock: its mtime, and the moment when it was touched
+
+
 def heartbeat_age(lock: Path | str) -> float | None:
-    """Seconds since a trainer touched its lock; None where there is none. A clock set back gives 0."""
+    """Seconds since a trainer touched its lock; None where there is none.
+
+    The clocks tell when a lock is first seen; from then on only whether it was touched meanwhile. So
+    clocks that jump, or that differ between hosts, make no trainer look lost for longer than a heartbeat.
+    """
     try:
-        return max(0.0, time.time() - os.stat(lock).st_mtime)
+        touched = os.stat(lock).st_mtime_ns
     except OSError:
         return None
+    now, known = time.monotonic(), _beats.get(str(lock))
+    if known is None:
+        _beats[str(lock)] = touched, now - max(0.0, time.time() - touched / 1e9)
+    elif known[0] != touched:
+        _beats[str(lock)] = touched, now
+    return now - _beats[str(lock)][1]
 
 
 def run_state(

@@ -25,6 +25,12 @@ KEY_NAMES = {
     "pagedown": "pgdn",
     "f1": "F1",
     "f5": "F5",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "comma": ",",
+    "full_stop": ".",
+    "number_sign": "#",
 }
 
 
@@ -91,6 +97,7 @@ class Action:
 SCOPES = {
     "browse": "Checkpoints and runs",
     "filter": "Filter",
+    "tags": "Tags",
     "checkpoint": "Checkpoint",
     "train": "New training",
     "rate": "Learning-rate finder",
@@ -101,13 +108,51 @@ SCOPES = {
     "app": "Everywhere",
 }
 
+
+def _view(scope: str) -> tuple[Action, ...]:
+    """Looking closer at curves: see spivae_tui.screens.viewing."""
+    return (
+        Action(scope, "values", "v", "Values", "Read the curves off at a cursor, or put it away."),
+        Action(
+            scope, "cursor_right", "right", "Cursor", "Move the cursor; shown curves follow.", "←→",
+            palette=False, when="reading values",
+        ),
+        Action(
+            scope, "cursor_left", "left", "Cursor back", "Move the cursor back.",
+            footer=False, palette=False, when="reading values",
+        ),
+        Action(scope, "no_values", "escape", "Close", "Put the cursor away.", when="reading values"),
+        Action(scope, "zoom_in", "plus,equals_sign", "Zoom", "Show half as much, around the cursor.", "+-"),
+        Action(scope, "zoom_out", "minus", "Zoom out", "Show twice as much.", footer=False),
+        Action(scope, "pan_right", "full_stop", "Pan on", "Go on along the axis.", footer=False),
+        Action(scope, "pan_left", "comma", "Pan back", "Go back along the axis.", footer=False),
+        Action(scope, "whole", "0", "All of it", "Show the whole axis again.", footer=False),
+        Action(
+            scope, "axes", "a", "Log/linear", "Logarithmic y, linear y, logarithmic x, as usual.",
+            footer=False,
+        ),
+    )  # fmt: skip
+
+
+def _runs(scope: str, what: str) -> tuple[Action, ...]:
+    """What can be done with runs: see spivae_tui.screens.run_control."""
+    return (
+        Action(scope, "stop_run", "S", "Stop", f"Ask {what} to save and stop; asks once.", "S"),
+        Action(scope, "resume_run", "R", "Resume", f"Go on with {what} where it was saved.", "R"),
+        Action(scope, "tag_run", "number_sign", "Tags", f"Put words on {what}, to filter by.", "#"),
+        Action(scope, "confirm_stop", "S,enter", "Stop and save", "Yes, stop it.", "S", when="asked"),
+        Action(scope, "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
+    )
+
+
 ACTIONS: tuple[Action, ...] = (
     # Checkpoints and runs
     Action("browse", "open", "enter", "Open", "Open the checkpoint, or follow the run."),
     Action("browse", "clear", "escape", "Clear filter", "Show everything again."),
-    Action("browse", "filter", "slash", "Filter", "Show only names, processes or kinds that contain a text."),
+    Action("browse", "filter", "slash", "Filter", "Show only names, processes, states or #tags with a text."),
     Action("browse", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
-    Action("browse", "reverse", "r", "Reverse", "Turn the order round."),
+    Action("browse", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
+    *_runs("browse", "this run or the marked ones"),
     Action("browse", "train", "t,n", "Train", "Start a new training from a recipe."),
     Action("browse", "mark", "space", "Mark", "Mark a run, to compare it with others.", footer=False),
     Action("browse", "compare", "c", "Compare", "Compare the marked runs, or all beside this one."),
@@ -174,8 +219,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "stop", "s", "Stop", "Ask the training to save and stop; asks once."),
     Action("run", "resume", "r", "Resume", "Go on with this training from where it was saved."),
     Action("run", "train", "t", "Train again", "Edit this recipe and start another training."),
-    Action("run", "zoom", "z", "Zoom", "Show all epochs, the last half, or the last tenth."),
-    Action("run", "next_tab", "right", "Tab", "Go on to curves, epochs, log.", "←→"),
+    *_view("run"),
+    Action(
+        "run", "latest", "z", "Latest", "Follow all epochs, the last half, or the last tenth.", footer=False
+    ),
+    Action("run", "tag_run", "number_sign", "Tags", "Put words on it, to filter by.", "#", footer=False),
+    Action("run", "next_tab", "right", "Tab", "Go on to curves, epochs, log.", "←→", when="otherwise"),
     Action(
         "run",
         "next_page",
@@ -194,7 +243,9 @@ ACTIONS: tuple[Action, ...] = (
         "[",
         footer=False,
     ),
-    Action("run", "previous_tab", "left", "Previous tab", "Go back a tab.", "←", footer=False),
+    Action(
+        "run", "previous_tab", "left", "Previous tab", "Go back a tab.", "←", footer=False, when="otherwise"
+    ),
     Action(
         "run",
         "show_tab",
@@ -213,9 +264,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
     # Runs side by side
     Action("compare", "open", "enter,o", "Open run", "Follow the run: its curves, stop, resume.", "⏎"),
+    *_view("compare"),
+    *_runs("compare", "this run"),
     Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
-    Action("compare", "reverse", "r", "Reverse", "Turn the order round."),
-    Action("compare", "along", "x", "Epochs/steps/time", "Draw along epochs, steps, or time of training."),
+    Action("compare", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
+    Action("compare", "along", "x", "Along", "Draw along epochs, steps, or time of training."),
     Action("compare", "next_page", "right_square_bracket,pagedown", "More curves", "Page on.", "]"),
     Action(
         "compare",
@@ -229,7 +282,9 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "compare", "copy_path", "y", "Copy path", "Copy the path of the run to the clipboard.", footer=False
     ),
-    Action("compare", "back", "escape", "Back", "Back to the list; trainings go on.", "esc"),
+    Action(
+        "compare", "back", "escape", "Back", "Back to the list; trainings go on.", "esc", when="otherwise"
+    ),
     # Plugins
     Action("plugins", "read_on", "right_square_bracket", "Read on", "Page on in what is told of it.", "]"),
     Action("plugins", "read_back", "left_square_bracket", "Read back", "Page back.", "[", footer=False),
@@ -242,6 +297,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("filter", "move(1)", "down", "Down", "One row down.", footer=False, palette=False),
     Action("filter", "move(-10)", "pageup", "Page up", "Ten rows up.", footer=False, palette=False),
     Action("filter", "move(10)", "pagedown", "Page down", "Ten rows down.", footer=False, palette=False),
+    # While tags are typed
+    Action(
+        "tags", "submit", "enter", "Save tags", "Put these words on the run, and no others.", palette=False
+    ),
+    Action("tags", "leave", "escape", "Leave", "Leave the tags as they were.", palette=False),
     # Lists
     Action("list", "up", "up,k", "Up", "One row up.", footer=False, palette=False),
     Action("list", "down", "down,j", "Down", "One row down.", footer=False, palette=False),

@@ -77,7 +77,7 @@ class Listing:
         return bool(gone)
 
     def set_filter(self, text: str) -> None:
-        """Show only entries with this text in their name, process, kind or state, whatever the case."""
+        """Show only entries with this text in name, process, kind, state or #tags, whatever the case."""
         self.filter = text
         self._arrange()
 
@@ -125,5 +125,7 @@ class Listing:
 
 
 def _matches(entry: Entry, text: str) -> bool:
-    words = (entry.name, entry.process or "", entry.kind, entry.state, "broken" if is_broken(entry) else "")
+    tags = [f"#{tag}" for tag in entry.tags]
+    broken = "broken" if is_broken(entry) else ""
+    words = (entry.name, entry.process or "", entry.kind, entry.state, broken, *tags)
     return any(text in word.lower() for word in words)

@@ -99,9 +99,17 @@ class PlotView(Widget):
 
     # What owners call
 
-    def set_figure(self, figure: Figure | None, first: int = 0) -> None:
-        """Show a figure from panel `first` on; None shows the placeholder."""
+    def set_figure(self, figure: Figure | None, first: int = 0, *, at_once: bool = False) -> None:
+        """Show a figure from panel `first` on; None shows the placeholder.
+
+        `at_once` answers a key: it is drawn without waiting for the interval between two draws.
+        """
         self._figure, self._first = figure, first
+        if at_once:
+            self._started = float("-inf")
+            if self._timer is not None:
+                self._timer.stop()
+                self._timer = None
         if figure is None:
             self._show_message(self.placeholder)
         else:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from spivae_tui import text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spivae.figure.view import Reading
     from spivae.following.follower import RunView
+    from spivae.following.usage import Usage
 
 STATES = {
     "queued": ("…", "muted"),
@@ -121,6 +125,28 @@ def detail_line(view: RunView) -> list[Piece]:
         threads = f", {text.plural(info.threads, 'thread')}" if info.threads else ""
         pieces.append(Piece(f"{info.host} pid {info.pid}{threads}", "muted", drop=6))
     return pieces
+
+
+def usage(used: Usage | None) -> list[str]:
+    """What a trainer takes: CPU in per cent of a core, memory, GPU; nothing where that is not known."""
+    if used is None or used.memory is None:
+        return []
+    words = [] if used.cpu is None else [f"CPU {used.cpu:.0f} %"]
+    words.append(text.size(used.memory))
+    if used.gpu is not None or used.gpu_memory is not None:
+        parts = ["GPU"] + ([] if used.gpu is None else [f"{used.gpu:.0f} %"])
+        words.append(" ".join(parts + ([text.size(used.gpu_memory)] if used.gpu_memory else [])))
+    return words
+
+
+def readings(found: Sequence[Reading]) -> str:
+    """What the curves of a panel are at the cursor."""
+    return "  ".join(f"{reading.label} {short(reading.value)}" for reading in found)
+
+
+def short(value: float | None) -> str:
+    """A value read off a curve, to four digits."""
+    return text.NOTHING if value is None else f"{value:.4g}"
 
 
 def _two_digits(value: float | None) -> float | None:

@@ -99,6 +99,25 @@ def _resume(path: str) -> None:
     relaunch(run, slurm=run.slurm)
 
 
+def _stop(path: str) -> None:
+    from spivae.training.run import Run
+    from spivae.training.stopping import stop
+
+    stop(Run.open(path))  # it asks, and does not wait
+
+
+def _read_tags(path: str) -> list[str]:
+    from spivae.tags import read_tags
+
+    return read_tags(Path(path))
+
+
+def _write_tags(path: str, words: Sequence[str]) -> None:
+    from spivae.tags import write_tags
+
+    write_tags(Path(path), words)
+
+
 def _write_text(path: Path, text: str) -> None:
     from spivae.files import replacing
 
@@ -118,6 +137,9 @@ class Services:
     clear_results: Callable[[], Usage] = _clear_results
     open_run: Callable[[str], Run] = _open_run
     launch: Callable[[Recipe], Run] = _launch
+    stop: Callable[[str], None] = _stop
     resume: Callable[[str], None] = _resume
+    read_tags: Callable[[str], list[str]] = _read_tags
+    write_tags: Callable[[str, Sequence[str]], None] = _write_tags
     write_text: Callable[[Path, str], None] = _write_text
     now: Callable[[], float] = time.time

@@ -268,3 +268,40 @@ def test_three_hundred_unseen_checkpoints_are_listed_in_a_moment(tmp_path, kind)
     assert len(entries) == len(files)
     assert not any(entry.error for entry in entries)
     assert seconds < 1.5  # some 0.1 s on an idle machine
+
+
+def steps(first, last, attempt=1, seconds=0.5):
+    for number in range(first, last + 1):
+        yield {"kind": "step", "step": number, "epoch": number / 10, "beta": 0.1,
+               "seconds": number * seconds, "attempt": attempt}  # fmt: skip
+
+
+def test_a_run_tells_how_far_it_is_how_long_it_takes_and_its_tags(tmp_path):
+    folder = run(tmp_path / "a", lines=steps(1, 40), state="running", steps=100, checkpoints=())
+    (folder / "tags.txt").write_text("good\npaper\n")
+    entry = by_name(tmp_path)["a"]
+    assert (entry.progress, entry.left, entry.tags) == (0.4, 30.0, ["good", "paper"])
+    (folder / "run.json").write_text((folder / "run.json").read_text().replace("running", "stopped"))
+    assert (by_name(tmp_path)["a"].progress, by_name(tmp_path)["a"].left) == (0.4, None)
+
+
+def test_the_pace_is_that_of_the_newest_attempt(tmp_path):
+    lines = [*steps(1, 40, 1, seconds=9.0), *steps(31, 50, 2, seconds=0.5)]
+    run(tmp_path / "a", lines=lines, state="running", steps=100, checkpoints=())
+    assert by_name(tmp_path)["a"].left == 25.0
+
+
+@pytest.mark.parametrize("seconds", [[100.0, 5.0], [5.0, 5.0], [None, 3.0], ["x", 3.0]])
+def test_times_that_make_no_sense_give_no_time_left(seconds, tmp_path):
+    lines = [line | {"seconds": at} for line, at in zip(steps(1, 2), seconds, strict=True)]
+    run(tmp_path / "a", lines=lines, state="running", steps=1, checkpoints=())
+    entry = by_name(tmp_path)["a"]
+    assert (entry.progress, entry.left, entry.error) == (1.0, None, None)
+
+
+def test_a_run_is_as_new_as_the_newest_of_its_checkpoints(tmp_path):
+    folder = run(tmp_path / "a", lines=steps(1, 2))
+    for name, at in (("best", 2_000_000_000), ("phase-1", 1_000_000_000)):
+        os.utime(folder / "checkpoints" / f"{name}.safetensors", (at, at))
+    entry, best, _ = newest_first(scan([tmp_path]))
+    assert (entry.name, best.name, entry.modified) == ("a", "a/best", 2_000_000_000)

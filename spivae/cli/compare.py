@@ -11,7 +11,7 @@ from spivae.cli import common
 from spivae.cli.common import common_options, run_dir_option
 from spivae.cli.options import export_option
 from spivae.cli.output import emit, emit_json, note
-from spivae.cli.run_table import best_of, ordered, run_table
+from spivae.cli.run_table import best_id, ordered, run_table
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def compare(
     comparison.poll()
     documents = [_document(run) for run in comparison.runs]
     documents = ordered(documents, sort, list(comparison.fields))
-    best = best_of(documents)
+    best = best_id(documents)
     figure = comparison.figure(along) if targets or (plot and not as_json) else None
     exported = []
     if targets and figure is not None:

@@ -14,11 +14,12 @@ from spivae.errors import SpivaeError
 METRICS = {"neg_elbo": "-ELBO", "nll": "NLL", "kl": "KL"}
 
 
-def best_of(runs: Sequence[Mapping[str, Any]]) -> str | None:
-    """The id of the run with the lowest -ELBO; runs are documents {id, metrics, ...}."""
-    judged = [run for run in runs if run["metrics"].get("neg_elbo") is not None]
-    best = min(judged, key=lambda run: float(run["metrics"]["neg_elbo"]), default=None)
-    return None if best is None else str(best["id"])
+def best_id(runs: Sequence[Mapping[str, Any]]) -> str | None:
+    """The id of the best run; runs are documents {id, metrics, ...}."""
+    from spivae.following.comparison import best_of
+
+    index = best_of([run["metrics"] for run in runs])
+    return None if index is None else str(runs[index]["id"])
 
 
 def ordered(runs: list[dict[str, Any]], key: str | None, fields: Sequence[str]) -> list[dict[str, Any]]:

@@ -64,7 +64,6 @@ def documents(base: Path) -> list[dict[str, Any]]:
     """The runs under a folder as `spivae runs --json` shows them; a broken one has nothing but its error."""
     from spivae.catalog import scan
     from spivae.training.run import Run
-    from spivae.training.tags import read_tags
 
     if not base.is_dir():
         return []
@@ -75,7 +74,7 @@ def documents(base: Path) -> list[dict[str, Any]]:
         document: dict[str, Any] = {"id": entry.name, "path": entry.path, "state": None}
         document |= dict.fromkeys(("epoch", "epochs", "step", "steps"))
         document |= {"metrics": entry.metrics, "host": None, "pid": None, "launcher": None, "job": None}
-        document |= {"created": entry.modified, "tags": read_tags(Path(entry.path)), "error": entry.error}
+        document |= {"created": entry.modified, "tags": entry.tags, "error": entry.error}
         try:
             run = Run.open(entry.path)
         except SpivaeError as error:

@@ -11,7 +11,7 @@ import click
 from spivae.cli import common, wording
 from spivae.cli.common import common_options, run_dir_option
 from spivae.cli.output import emit, emit_json, paint
-from spivae.cli.run_table import best_of, ordered, run_table
+from spivae.cli.run_table import best_id, ordered, run_table
 from spivae.cli.slurm_options import chosen as chosen_for_slurm
 from spivae.cli.slurm_options import slurm_options
 from spivae.errors import SpivaeError
@@ -148,7 +148,7 @@ def _document(sweep: Sweep) -> dict[str, Any]:
         "grid": info.grid,
         "jobs": info.jobs,
         "threads": info.threads,
-        "best": best_of(runs),
+        "best": best_id(runs),
         "runs": runs,
     }
 

@@ -23,8 +23,8 @@ def tag(run: str, words: tuple[str, ...], remove: bool, run_dir: Path, as_json: 
 
     --json: {id, path, tags [word]}.
     """
+    from spivae.tags import read_tags, write_tags
     from spivae.training.run import find_run
-    from spivae.training.tags import read_tags, write_tags
 
     found = find_run(run, run_dir)
     tags = read_tags(found.path)

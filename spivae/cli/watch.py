@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from spivae.figure.look import Look
     from spivae.following.follower import RunFollower, RunView
+    from spivae.following.usage import Usage
 
 _LOOK_SECONDS = 0.5
 _RICH = {"good": "green", "accent": "cyan", "bad": "red", "warn": "yellow"}  # as output.paint has them
@@ -109,25 +110,29 @@ def _draw(follower: RunFollower, once: bool, width: int | None, height: int | No
     from rich.live import Live
 
     from spivae.figure.look import Look
+    from spivae.following.usage import UsageMeter
 
     look = Look.detect(os.environ, sys.stdout.encoding)
     console = Console(width=width, highlight=False)
+    meter, usage = UsageMeter(), None
     *_, view = follower.poll()
     if not once and not view.over:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             size = None
             while not view.over:
                 views, now = list(follower.poll()), shutil.get_terminal_size()
-                if views or now != size:
+                before, usage = usage, meter.read(view.info)
+                if views or now != size or usage != before:
                     view, size = views[-1] if views else view, now
-                    live.update(_frame(view, width or now.columns, height or now.lines, look), refresh=True)
+                    frame = _frame(view, width or now.columns, height or now.lines, look, usage)
+                    live.update(frame, refresh=True)
                 time.sleep(_LOOK_SECONDS)
     size = shutil.get_terminal_size()
     console.print(_frame(view, width or size.columns, height or size.lines - 1, look))
     return view
 
 
-def _frame(view: RunView, width: int, height: int, look: Look) -> Group:
+def _frame(view: RunView, width: int, height: int, look: Look, usage: Usage | None = None) -> Group:
     """Two lines about the run and its curves, in so many rows."""
     from rich.console import Group
     from rich.text import Text
@@ -137,15 +142,15 @@ def _frame(view: RunView, width: int, height: int, look: Look) -> Group:
 
     head = Text(no_wrap=True, overflow="ellipsis")
     head.append(view.state, _RICH.get(STATES.get(view.state, ""), "") if look.colors != "none" else "")
-    head.append("".join(f"  {part}" for part in (*_standing(view), view.info.id)))
+    head.append("".join(f"  {part}" for part in (*_standing(view, usage), view.info.id)))
     newest = Text(_newest(view), no_wrap=True, overflow="ellipsis")
     if view.figure is None:
         return Group(head, newest)
     return Group(head, newest, Text("\n").join(to_rich(draw(view.figure, width, height - 2, look))))
 
 
-def _standing(view: RunView) -> list[str]:
-    """How far it is, how fast and how long it will take."""
+def _standing(view: RunView, usage: Usage | None) -> list[str]:
+    """How far it is, how fast and how long it will take, and what of this machine it takes."""
     if not view.step:
         return []
     parts = [f"epoch {view.epoch:.2f}/{view.info.epochs}", f"step {view.step:,}/{view.info.steps:,}"]
@@ -154,6 +159,10 @@ def _standing(view: RunView) -> list[str]:
             parts.append(f"{view.speed:.3g} steps/s")
         if view.left is not None:
             parts.append(f"{wording.duration(view.left)} left")
+        if usage is not None and usage.cpu is not None and usage.memory is not None:
+            parts.append(f"CPU {usage.cpu:.0f} %, {wording.size(usage.memory)}")
+        if usage is not None and usage.gpu is not None:
+            parts.append(f"GPU {usage.gpu:.0f} %")
     return parts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,9 +72,14 @@ class Comparison:
 
     @property
     def best(self) -> Compared | None:
-        """The run with the lowest -ELBO."""
-        judged = [run for run in self.runs if run.metrics.get("neg_elbo") is not None]
-        return min(judged, key=lambda run: float(run.metrics["neg_elbo"]), default=None)
+        """The run that `best_of` names."""
+        index = best_of([run.metrics for run in self.runs])
+        return None if index is None else self.runs[index]
+
+    @property
+    def curved(self) -> list[Compared]:
+        """The runs that have a curve in each panel of `figure`, in the order of the curves."""
+        return [run for run, follower in zip(self.runs, self.followers, strict=True) if follower.series.step]
 
     def figure(self, along: Along = "epoch") -> Figure:
         """Their curves on the same axes."""
@@ -86,7 +91,7 @@ class Comparison:
             Member(label, curves, run.view.info)
             for label, curves, run in zip(labels, series, self.runs, strict=True)
         ]
-        return overlay(members, along)
+        return overlay(members, along, min((follower.searched for follower in self.followers), default=1.0))
 
     def _labels(self) -> list[str]:
         """What tells the runs apart: the fields, where they are few and short; else the ends of their ids."""
@@ -98,6 +103,12 @@ class Comparison:
         if words and all(words) and len(set(words)) == len(words) and max(map(len, words)) <= _WORDS:
             return words
         return _ends([run.view.info.id for run in self.runs])
+
+
+def best_of(metrics: Sequence[Mapping[str, Any]]) -> int | None:
+    """Which of these metrics are best: those with the lowest -ELBO; None where none has one."""
+    judged = [index for index, row in enumerate(metrics) if row.get("neg_elbo") is not None]
+    return min(judged, key=lambda index: float(metrics[index]["neg_elbo"]), default=None)
 
 
 def _ends(ids: Sequence[str]) -> list[str]:

@@ -29,11 +29,13 @@ def figure(
     true_beta: float | None = None,
     phases: Sequence[int] = (),
     unit: Unit = "epoch",
+    searched: float = 1.0,
 ) -> Figure:
     """Loss, KL of each latent, learning rate, beta, and what is known of the parameter cells.
 
     `window` is the share of the training that is shown, up to its newest step; `phases` are the epochs of
-    each phase; everything is drawn along epochs or along steps.
+    each phase; everything is drawn along epochs or along steps. Where not all of a sampled past has been
+    `searched` for single spikes, the caption says so.
     """
     scale = steps_per_epoch(series, info) if unit == "step" else 1.0
     ends, validation = _validation(series)
@@ -54,7 +56,13 @@ def figure(
     )
     x = _x_axis(series.epoch * scale, info.epochs * scale, window, unit)
     missing = series.epochs and curves.cells is None
-    return Figure(panels=training_panels(curves, x), columns=2, caption=NO_CELLS if missing else "")
+    captions = (sampled(searched), NO_CELLS if missing else "")
+    return Figure(panels=training_panels(curves, x), columns=2, caption=" ".join(filter(None, captions)))
+
+
+def sampled(searched: float) -> str:
+    """What a caption says of a past of which this share was searched for spikes; nothing of all."""
+    return "" if searched >= 1 else f"Sampled: single spikes may be missing ({searched:.0%} searched)."
 
 
 def steps_per_epoch(series: RunSeries, info: RunInfo) -> float:

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spivae.errors import SpivaeError
+from spivae.tags import read_tags
 
 if TYPE_CHECKING:
     from spivae.figure.spec import Figure
     from spivae.following.figure import Unit
+    from spivae.following.samples import Between
     from spivae.following.series import RunSeries
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run, RunInfo
 
 CHUNK = 1 << 20  # bytes of metrics that are decoded at once
 LOG_BYTES = 16_384
+BETWEEN_SECONDS = 0.1  # of each look, for what lies between the samples of a long file
 SHOW_SECONDS = 0.3  # while a long file is read, the curves so far are shown this often
 
 
@@ -43,9 +46,11 @@ class RunView:
     diverged_at: int | None = None
     log: tuple[str, ...] = ()
     read: float = 1.0  # share of metrics.jsonl that is in this view
+    searched: float = 1.0  # share of a long file in which single spikes were looked for; 1 for a short one
     figure: Figure | None = None
     path: Path = Path()
     job: str = ""  # how its job stands, in words, where Slurm has not begun it yet or has ended it
+    tags: tuple[str, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -76,11 +81,11 @@ class RunFollower:
         self._run: Run | None = None
         self._recipe: Recipe | None = None
         self._seen: tuple[Any, ...] = ()
-        self._read_to = 0
+        self._between: Between | None = None
 
     def poll(self, again: bool = False) -> Iterator[RunView]:
         """A view if anything is new (or `again`), several while a long file is read. Raises SpivaeError."""
-        from spivae.following.samples import read_past
+        from spivae.following.samples import Between, read_past
         from spivae.following.series import RunSeries
         from spivae.training.metrics import MetricsReader
 
@@ -91,6 +96,7 @@ class RunFollower:
             if past is not None:
                 self._series.restore(past)
                 self._reader.begin_at(past.end)
+                self._between = Between(self._run.metrics_path)
             try:
                 self._recipe = self._run.recipe
             except SpivaeError:
@@ -101,35 +107,46 @@ class RunFollower:
         # the trainer may vanish without a trace in any file, and Slurm writes none
         state = self._run.state()
         seen = (*files, state, _job_words(self._run.info, state))
-        if seen == self._seen and not again:
+        found_more = bool(self._seen) and self._look_between()
+        if seen == self._seen and not again and not found_more:
             return
         self._seen = seen
         shown = time.monotonic()
         while records := self._reader.poll(CHUNK):
+            before = self._series.step
             self._series.feed(records)
+            if self._between is not None and self._series.step < before:
+                # resumed from before: what was found of the steps that come again counts no more
+                self._between = Between(self._run.metrics_path)
             if time.monotonic() - shown > SHOW_SECONDS:
                 shown = time.monotonic()
                 yield self._view(self._run)
         yield self._view(self._run)
+
+    def _look_between(self) -> bool:
+        """Look for spikes between the samples of a long file, for a moment; whether there was more to see."""
+        if self._between is None:
+            return False
+        end = time.monotonic() + BETWEEN_SECONDS
+        while (found := self._between.read()) is not None:
+            self._series.widen(*found)
+            if time.monotonic() > end:
+                return True
+        self._between = None
+        return True
+
+    @property
+    def searched(self) -> float:
+        """The share of a long file in which single spikes were looked for, at a moment of each `poll`."""
+        return 1.0 if self._between is None else self._between.done
 
     @property
     def series(self) -> RunSeries:
         """The curves so far, once `poll` has looked."""
         return self._series
 
-    def request_stop(self) -> None:
-        """Ask the trainer to save and end; take what waits in Slurm's queue out of it. Raises SpivaeError."""
-        if self._run is None:
-            return
-        if self._run.info.job is not None and self._run.state() == "queued":
-            from spivae.training.stopping import stop
-
-            stop(self._run)
-        else:
-            self._run.request_stop()
-
     def _signature(self, run: Run) -> tuple[tuple[int, int], ...]:
-        names = ("run.json", "metrics.jsonl", "log.txt", "STOP", "checkpoints")
+        names = ("run.json", "metrics.jsonl", "log.txt", "STOP", "checkpoints", "tags.txt")
         return tuple(_stamp(run.path / name) for name in names)
 
     def _view(self, run: Run) -> RunView:
@@ -158,11 +175,13 @@ class RunFollower:
             diverged_at=series.diverged_at,
             log=tuple(tail(run.log_path)),
             read=min(1.0, self._reader.offset / size) if size > 0 else 1.0,
-            figure=figure(series, info, self.window, true, phases, self.unit)
+            searched=self.searched,
+            figure=figure(series, info, self.window, true, phases, self.unit, self.searched)
             if series.step and self.draws
             else None,
             path=self.path,
             job=_job_words(info, state),
+            tags=tuple(read_tags(run.path)),
         )
 
 

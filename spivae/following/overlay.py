@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from spivae.figure.spec import Axis, Figure, Line, Mark, Panel
 from spivae.figure.steady import log_limits, round_up, trimmed_limits
-from spivae.following.figure import steps_per_epoch
+from spivae.following.figure import sampled, steps_per_epoch
 
 if TYPE_CHECKING:
     from spivae.following.series import RunSeries
@@ -34,8 +34,11 @@ class Member:
     info: RunInfo
 
 
-def overlay(members: Sequence[Member], along: Along = "epoch") -> Figure:
-    """Loss, and -ELBO, NLL and KL of the validations, of all runs along epochs, steps or hours."""
+def overlay(members: Sequence[Member], along: Along = "epoch", searched: float = 1.0) -> Figure:
+    """Loss, and -ELBO, NLL and KL of the validations, of all runs along epochs, steps or hours.
+
+    The caption tells where not all of a sampled past has been `searched` for single spikes.
+    """
     shown = [member for member in members if member.series.step]
     end = max((_place(member, along, np.array([member.series.epoch]))[0] for member in shown), default=0.0)
     x = Axis(label=along, unit="h" if along == "time" else "", low=0.0, high=round_up(max(end, 1e-3)))
@@ -45,7 +48,7 @@ def overlay(members: Sequence[Member], along: Along = "epoch") -> Figure:
         _panel(shown, along, x, "KL", _sum_of_kl, log=True),
         _panel(shown, along, x, "NLL", lambda row: row.get("nll")),
     )
-    return Figure(panels=panels, columns=2)
+    return Figure(panels=panels, columns=2, caption=sampled(searched) if len(shown) <= _RAW else "")
 
 
 def _place(member: Member, along: Along, epochs: Array) -> Array:

@@ -80,6 +80,18 @@ class Buckets:
         self._x[:count], self._low[:count], self._high[:count], self._last[:count] = x, low, high, last
         self.stride, self.rows = stride, count * stride
 
+    def widen(self, x: Array, values: Array, column: int) -> None:
+        """Let the buckets know rows between theirs: places that rise (n,) and what one column has there."""
+        count = len(self)
+        to = np.searchsorted(self._x[:count], x)
+        x, values, to = x[to < count], values[to < count], to[to < count]
+        first = np.flatnonzero(np.diff(to, prepend=-1))
+        if not first.size:
+            return
+        to = to[first]
+        self._low[to, column] = np.fmin(self._low[to, column], np.fmin.reduceat(values, first))
+        self._high[to, column] = np.fmax(self._high[to, column], np.fmax.reduceat(values, first))
+
     def cut(self, x: float) -> None:
         """Forget the rows from `x` on (a training that was resumed from before); whole buckets at a time."""
         kept = int(np.searchsorted(self._x[: len(self)], x))
@@ -158,8 +170,8 @@ class RunSeries:
     def restore(self, past: Past) -> None:
         """Begin with samples of a long training's past instead of its records.
 
-        Each bucket knows the extremes of its samples alone, and its smoothed loss is their mean, without
-        spikes.
+        Each bucket knows the extremes of its samples alone, until `widen` tells of what lies between, and
+        its smoothed loss is their mean, without spikes.
         """
         self._clear()
         if not past.places:
@@ -175,6 +187,11 @@ class RunSeries:
         self.last = msgspec.structs.asdict(newest)
         self._first = (past.places[0][0].step, past.places[0][0].seconds)
         self.feed([record for record in past.epochs if record["step"] <= newest.step])
+
+    def widen(self, epochs: Array, losses: Array) -> None:
+        """Let the raw loss show what lies between the samples: epochs that rise (n,), and losses."""
+        if self._steps is not None:
+            self._steps.widen(epochs, losses, self._column("loss"))
 
     def _bucket(self, place: Sequence[Step]) -> tuple[float, Array, Array, Array]:
         """Where the samples of a place end, and the lowest, highest and last row of them."""

@@ -19,7 +19,7 @@ from spivae_tui import text, watching
 from spivae_tui.actions import bindings
 from spivae_tui.listing import Listing, is_broken
 from spivae_tui.messages import EntriesFound, ScanEnded
-from spivae_tui.screens.base import SpivaeScreen
+from spivae_tui.screens.run_control import Chosen, RunControlScreen
 from spivae_tui.widgets.entry_list import EntryList
 from spivae_tui.widgets.entry_preview import EntryPreview
 from spivae_tui.widgets.filter_bar import FilterBar
@@ -35,7 +35,7 @@ AGE_SECONDS = 60.0
 SETTLE_SECONDS = 0.12  # the preview follows the cursor once it rests this long
 
 
-class BrowseScreen(SpivaeScreen):
+class BrowseScreen(RunControlScreen):
     """A list that fills while the folders are looked through, and follows them from then on."""
 
     SCOPE = "browse"
@@ -63,6 +63,7 @@ class BrowseScreen(SpivaeScreen):
                 yield Static(id="empty")
             yield EntryPreview(compact=False, id="preview")
         yield EntryPreview(compact=True, id="detail")
+        yield from self.compose_line()
 
     @property
     def entries(self) -> EntryList:
@@ -279,6 +280,11 @@ class BrowseScreen(SpivaeScreen):
         self.entries.focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        may = self.may_control(action)
+        if may is not None:
+            return self.is_mounted and may
+        if action in {"open", "clear"} and self._asked:
+            return False
         if action == "clear":
             return bool(self.listing.filter) or (self.is_mounted and self.query_one(FilterBar).is_open)
         if action == "mark":
@@ -308,6 +314,17 @@ class BrowseScreen(SpivaeScreen):
             return marked
         folder = os.path.dirname(self.selected.path)
         return sorted(path for path in runs if os.path.dirname(path) == folder)
+
+    def chosen_runs(self) -> list[Chosen]:
+        """The marked runs, or else the selected one."""
+        if not self.is_mounted:
+            return []
+        marked = [self.listing.entries[path] for path in self.entries.marked if path in self.listing.entries]
+        entries = marked or ([self.selected] if self.selected is not None else [])
+        return [Chosen(entry.path, entry.name, entry.state) for entry in entries if entry.kind == "run"]
+
+    def runs_changed(self) -> None:
+        self.action_rescan()
 
     def action_sort(self) -> None:
         self.listing.next_column(placed.column.key for placed in self.entries.placed)

@@ -10,17 +10,22 @@ from textual.widget import Widget
 
 from spivae_tui import text
 from spivae_tui.actions import bindings
-from spivae_tui.screens.base import STYLES, SpivaeScreen
-from spivae_tui.widgets.entry_list import STATE_ROLES
+from spivae_tui.run_words import short
+from spivae_tui.screens.base import STYLES
+from spivae_tui.screens.run_control import GOING, Chosen, RunControlScreen
+from spivae_tui.screens.viewing import ViewingScreen
+from spivae_tui.widgets.entry_list import left_words, state_cell
 from spivae_tui.widgets.row_list import Cell, Column, RowList, place
 
 if TYPE_CHECKING:
+    from spivae.figure.spec import Figure
     from spivae.following.comparison import Compared, Comparison
     from spivae.following.overlay import Along
     from spivae_tui.plot import PlotView
 
 POLL_SECONDS = 1.0
 ALONG: tuple[Along, ...] = ("epoch", "step", "time")
+AT = "at "  # begins the key of a column with values at the cursor
 METRICS = (
     Column("neg_elbo", "-ELBO", 8, right=True),
     Column("nll", "NLL", 8, right=True, drop=3),
@@ -29,7 +34,7 @@ METRICS = (
 )
 
 
-class CompareScreen(SpivaeScreen):
+class CompareScreen(ViewingScreen, RunControlScreen):
     """Follows any number of runs, given by their directories."""
 
     SCOPE = "compare"
@@ -48,12 +53,17 @@ class CompareScreen(SpivaeScreen):
         self.first_panel = 0
         self._best: Compared | None = None
         self._polling = False
+        self._again = False
+        self._figure: Figure | None = None
+        self._curved: list[str] = []  # paths of the runs, in the order of the figure's curves
+        self._values: dict[str, dict[str, float | None]] = {}  # of the runs at the cursor
 
     def compose_body(self) -> Iterable[Widget]:
         from spivae_tui.plot import PlotView
 
         yield RowList((Column("run", "run", 20, grows=True, keep_end=True),), self._cell, id="compared")
         yield PlotView(look=self.spivae.look, placeholder="reading the runs…", id="compared-curves")
+        yield from self.compose_line()
 
     @property
     def table(self) -> RowList:
@@ -80,25 +90,45 @@ class CompareScreen(SpivaeScreen):
             self._polling = True
             self._look()
 
+    def look_again(self) -> None:
+        """Make the curves anew, whether or not there is anything new in the files."""
+        self._again = True
+        self._tick()
+
     @work(thread=True, group="follow", exit_on_error=False)
     def _look(self) -> None:
+        """Look at the runs, and make their figure, which takes a moment for many of them."""
         try:
             if self.comparison is None:
                 from spivae.following.comparison import Comparison
 
                 self.comparison = Comparison(self.paths, self.spivae.services.open_run)
-            if self.comparison.poll():
-                self.from_thread(self._show)
+            again, self._again = self._again, False
+            if self.comparison.poll() or again:
+                figure = self.comparison.figure(self.along)
+                curved = [str(run.view.path) for run in self.comparison.curved]
+                self.from_thread(self._looked, figure, curved)
         finally:
             self._polling = False
 
+    def _looked(self, figure: Figure, curved: list[str]) -> None:
+        self._figure, self._curved = figure, curved
+        self._show()
+
     # Showing
 
-    def _show(self) -> None:
+    def whole_figure(self) -> Figure | None:
+        return self._figure if self._curved else None
+
+    def show_view(self) -> None:
+        self._show(at_once=True)
+
+    def _show(self, at_once: bool = False) -> None:
         """Show the runs anew; the cursor stays on its run."""
         comparison = self.comparison
-        if comparison is None:
+        if comparison is None or self._figure is None:
             return
+        self._values = self._read_off()
         before, self._best = self.table.row, comparison.best
         self.table.columns = self._columns(comparison)
         self.table.placed = place(self.table.columns, self.table.size.width)
@@ -107,14 +137,28 @@ class CompareScreen(SpivaeScreen):
         at = [run.view.path for run in rows].index(before.view.path) if _is_among(before, rows) else 0
         self.table.show(rows, at)
         self.table.refresh()
-        states = [run.view.state for run in rows]
-        running = sum(state in ("running", "queued") for state in states)
-        self.title_bar.show(remark=f"{text.plural(len(rows), 'run')} · {running} going on · by {self.along}")
-        if not any(run.view.step for run in rows):
-            self.curves.set_placeholder("no run has taken a step yet")
+        running = sum(run.view.state in GOING for run in rows)
+        remark = [text.plural(len(rows), "run"), f"{running} going on", *(self.view_words() or [self._by()])]
+        self.title_bar.show(remark=" · ".join(remark))
+        if not self._curved:
+            self.curves.set_placeholder("no run has taken a step yet" if rows else "these runs are gone")
+            self.curves.set_figure(None)
         else:
-            self.curves.set_figure(comparison.figure(self.along), self.first_panel)
+            self.curves.set_figure(self.part.of(self._figure), self.first_panel, at_once=at_once)
         self.refresh_bindings()
+
+    def _by(self) -> str:
+        return f"by {self.along}"
+
+    def _read_off(self) -> dict[str, dict[str, float | None]]:
+        """What each run's curves are at the cursor, by path and by the panel's label."""
+        if self._figure is None or not self.is_reading:
+            return {}
+        found: dict[str, dict[str, float | None]] = {path: {} for path in self._curved}
+        for panel in self._figure.panels:
+            for path, reading in zip(self._curved, self.part.readings(self._figure, panel), strict=True):
+                found[path][panel.y.label] = reading.value
+        return found
 
     def _columns(self, comparison: Comparison) -> tuple[Column, ...]:
         fields = [
@@ -127,9 +171,22 @@ class CompareScreen(SpivaeScreen):
             Column("best", "", 1),
             Column("run", "run", 8, grows=True, keep_end=True),
             *fields,
-            Column("state", "state", 8),
-            Column("epoch", "epoch", 9, right=True, drop=1),
+            Column("state", "state", 10),
+            *self._standing(comparison),
+        )
+
+    def _standing(self, comparison: Comparison) -> Iterable[Column]:
+        """How the runs stand, or with a cursor what each of them is there."""
+        if self._figure is not None and self.is_reading:
+            labels = [panel.y.label for panel in self._figure.panels]
+            return [Column(f"{AT}{label}", label, 9, right=True, drop=n) for n, label in enumerate(labels)]
+        going = any(run.view.state == "running" for run in comparison.runs)
+        tagged = max((len(_tags(run)) for run in comparison.runs), default=0)
+        return (
+            *([Column("left", "left", 11, right=True, drop=1)] if going else []),
+            Column("epoch", "epoch", 9, right=True, drop=5),
             *METRICS,
+            *([Column("tags", "tags", max(4, min(20, tagged)), drop=6)] if tagged else []),
         )
 
     def _cell(self, run: Compared, key: str) -> Cell:
@@ -139,8 +196,15 @@ class CompareScreen(SpivaeScreen):
             return Cell("*" if best else "", "accent")
         if key == "run":
             return Cell(view.info.id, "strong" if best else "")
+        if key.startswith(AT):
+            return Cell(short(self._values.get(str(view.path), {}).get(key.removeprefix(AT))))
         if key == "state":
-            return Cell(view.state, STATE_ROLES.get(view.state, "muted"))
+            return state_cell(view.state, view.step / view.info.steps if view.info.steps else None)
+        if key == "left":
+            left = view.left if view.state == "running" else None
+            return Cell("" if left is None else left_words(left), "strong")
+        if key == "tags":
+            return Cell(_tags(run), "accent")
         if key == "epoch":
             return Cell(f"{view.epoch:.4g}/{view.info.epochs}", "muted")
         if key == "kl":
@@ -162,19 +226,50 @@ class CompareScreen(SpivaeScreen):
 
     def _value(self, run: Compared) -> Any:
         view = run.view
-        own: dict[str, Any] = {"run": view.info.id, "state": view.state, "epoch": view.epoch}
+        if self.sorted_by.startswith(AT):
+            return self._values.get(str(view.path), {}).get(self.sorted_by.removeprefix(AT))
+        own: dict[str, Any] = {
+            "run": view.info.id,
+            "state": view.state,
+            "epoch": view.epoch,
+            "left": view.left if view.state == "running" else None,
+            "tags": _tags(run) or None,
+        }
         value = own.get(self.sorted_by, run.metrics.get(self.sorted_by, run.settings.get(self.sorted_by)))
         return len(value) if self.sorted_by == "surviving" and value is not None else value
 
     # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        may = self.may_view(action)
+        if may is None:
+            may = self.may_control(action)
+        elif self._asked:
+            return False
+        if may is not None:
+            return may
+        if action in ("open", "back") and self._asked:
+            return False
+        if action == "back" and self.is_reading:
+            return False
         if action in ("next_page", "previous_page"):
             figure = self.curves.figure
             return figure is not None and self.curves.panels_per_page < len(figure.panels)
         if action in ("open", "copy_path", "sort", "reverse"):
             return self.comparison is not None and bool(self.comparison.runs)
         return True
+
+    def chosen_runs(self) -> list[Chosen]:
+        """The run under the cursor."""
+        row = self.table.row if self.is_mounted else None
+        return [] if row is None else [Chosen(str(row.view.path), row.view.info.id, row.view.state)]
+
+    def runs_changed(self) -> None:
+        self.look_again()
+
+    @on(RowList.Highlighted, "#compared")
+    def _moved(self) -> None:
+        self.refresh_bindings()
 
     @on(RowList.Selected, "#compared")
     def action_open(self) -> None:
@@ -201,7 +296,8 @@ class CompareScreen(SpivaeScreen):
 
     def action_along(self) -> None:
         self.along = ALONG[(ALONG.index(self.along) + 1) % len(ALONG)]
-        self._show()
+        self.forget_part()
+        self.look_again()
 
     def action_next_page(self) -> None:
         self._turn(self.curves.panels_per_page)
@@ -228,6 +324,10 @@ def _words(run: Compared, path: str) -> str:
     from spivae.following.comparison import text as words
 
     return words(run.settings.get(path))
+
+
+def _tags(run: Compared) -> str:
+    return " ".join(run.view.tags)
 
 
 def _is_among(row: Compared | None, rows: Sequence[Compared]) -> bool:

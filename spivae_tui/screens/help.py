@@ -14,6 +14,7 @@ from textual.widgets import Static
 from spivae_tui.actions import SCOPES, Action, in_scope, readable
 from spivae_tui.screens.base import STYLES
 
+BESIDES = {"browse": ("filter", "tags"), "run": ("tags",), "compare": ("tags",)}  # fields of these screens
 KEYS, TITLE = 14, 18  # cells of the first two columns
 
 
@@ -39,9 +40,7 @@ class HelpScreen(ModalScreen[None]):
         self.scope = scope
 
     def _sections(self, width: int) -> Iterator[str]:
-        for scope in dict.fromkeys(
-            (self.scope, *(("filter",) if self.scope == "browse" else ()), "list", "app")
-        ):
+        for scope in dict.fromkeys((self.scope, *BESIDES.get(self.scope, ()), "list", "app")):
             actions = in_scope(scope)
             if actions:
                 yield f"[b]{SCOPES[scope]}[/b]"

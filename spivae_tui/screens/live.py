@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -18,7 +19,9 @@ from spivae.following.follower import RunFollower, RunView
 from spivae_tui import run_words, text
 from spivae_tui.actions import bindings
 from spivae_tui.run_words import Piece
-from spivae_tui.screens.base import STYLES, SpivaeScreen
+from spivae_tui.screens.base import STYLES
+from spivae_tui.screens.run_control import Chosen, RunControlScreen
+from spivae_tui.screens.viewing import ViewingScreen
 from spivae_tui.widgets.epoch_table import EpochTable
 from spivae_tui.widgets.row_list import Cell, Column, RowList
 from spivae_tui.widgets.run_state import RunStateView
@@ -26,9 +29,12 @@ from spivae_tui.widgets.tab_strip import TabStrip
 
 if TYPE_CHECKING:
     from spivae.figure.spec import Axis, Figure
+    from spivae.following.usage import Usage, UsageMeter
+    from spivae.training.run import RunInfo
     from spivae_tui.plot import PlotView
 
 POLL_SECONDS = 0.5
+USAGE_SECONDS = 1.0
 AT_LEAST_EVERY = 2.0  # seconds between two drawings of curves that grow by less than a dot
 IN_BACKGROUND = 4  # beneath another screen, only every fourth time
 TABS = ("Curves", "Epochs", "Log")
@@ -54,7 +60,7 @@ class NotSeen(Message):
         self.reason = reason
 
 
-class LiveRunScreen(SpivaeScreen):
+class LiveRunScreen(ViewingScreen, RunControlScreen):
     """Follows a run's directory; the trainer itself knows nothing of it."""
 
     SCOPE = "run"
@@ -74,6 +80,8 @@ class LiveRunScreen(SpivaeScreen):
         self._missed = 0
         self._drawn: tuple[float, float, Axis | None] = (0.0, 0.0, None)  # epoch, moment, x axis
         self._advised: tuple[str, str] = ("", "")
+        self.usage: Usage | None = None
+        self._meter: UsageMeter | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         from spivae_tui.plot import PlotView
@@ -81,6 +89,7 @@ class LiveRunScreen(SpivaeScreen):
         yield RunStateView(id="run-state")
         yield Static(id="run-advice", markup=False)
         yield TabStrip(TABS, id="run-tabs")
+        yield Static(id="run-reading", markup=False)
         yield PlotView(look=self.spivae.look, placeholder="reading the run…", id="run-curves")
         with Horizontal(id="run-tables"):
             yield EpochTable(id="run-epochs")
@@ -90,6 +99,7 @@ class LiveRunScreen(SpivaeScreen):
                 selectable=False,
                 id="run-log",
             )
+        yield from self.compose_line()
 
     @property
     def curves(self) -> PlotView:
@@ -107,6 +117,7 @@ class LiveRunScreen(SpivaeScreen):
         self._show_tab()
         self.look_again()
         self.set_interval(POLL_SECONDS, self._tick)
+        self.set_interval(USAGE_SECONDS, self._measure_soon)
 
     # Looking at the files
 
@@ -134,6 +145,24 @@ class LiveRunScreen(SpivaeScreen):
                 self.post_message(Seen(view))
         except SpivaeError as error:
             self.post_message(NotSeen(str(error)))
+
+    def _measure_soon(self) -> None:
+        view = self.view
+        if self.is_active and view is not None and view.state == "running":
+            self._measure(view.info)
+
+    @work(thread=True, exclusive=True, group="usage", exit_on_error=False)
+    def _measure(self, info: RunInfo) -> None:
+        if self._meter is None:
+            from spivae.following.usage import UsageMeter
+
+            self._meter = UsageMeter()
+        self.from_thread(self._measured, self._meter.read(info))
+
+    def _measured(self, usage: Usage | None) -> None:
+        self.usage = usage
+        if self.view is not None:
+            self._show_title(self.view)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         if event.worker.group != "follow" or event.state in (WorkerState.PENDING, WorkerState.RUNNING):
@@ -205,12 +234,7 @@ class LiveRunScreen(SpivaeScreen):
             min(1.0, view.epoch / view.info.epochs) if view.info.epochs else 0.0,
             ends,
         )
-        remark = [view.info.process, "stopping" if view.stopping and not view.over else view.state]
-        if view.read < 1:
-            remark.append(f"reading {view.read:.0%}")
-        elif self.follower.window < 1:
-            remark.append(WINDOW_NAMES[self.follower.window])
-        self.title_bar.show(place=f"runs › {view.info.id}", remark=" · ".join(remark))
+        self._show_title(view)
         if self._asking:
             self._advise(
                 "Save and stop this training?  s stops it · esc lets it go on",
@@ -218,6 +242,22 @@ class LiveRunScreen(SpivaeScreen):
             )
         else:
             self._advise(*run_words.advice(view))
+
+    def _show_title(self, view: RunView) -> None:
+        """The process and what it takes of this machine, or how it stands; and what part is shown."""
+        words = []
+        if view.state == "running" and view.info.host != socket.gethostname():
+            words = [f"on {view.info.host}"]
+        elif view.state == "running":
+            words = run_words.usage(self.usage)
+        remark = [view.info.process, *(words or [view.state])]
+        if view.read < 1:
+            remark.append(f"reading {view.read:.0%}")
+        elif self.part.span is None and self.follower.window < 1:
+            remark.append(WINDOW_NAMES[self.follower.window])
+        remark += self.view_words()
+        remark += [f"#{tag}" for tag in view.tags]
+        self.title_bar.show(place=f"runs › {view.info.id}", remark=" · ".join(remark))
 
     def _advise(self, words: str, role: str) -> None:
         line = self.query_one("#run-advice", Static)
@@ -263,24 +303,52 @@ class LiveRunScreen(SpivaeScreen):
         self.query_one(TabStrip).show(active=self.tab)
         self.refresh_bindings()
 
-    def _show_curves(self, figure: Figure) -> None:
-        """Show a page of panels; whole pages, and the last one full."""
+    def whole_figure(self) -> Figure | None:
+        return self.view.figure if self.view is not None else None
+
+    def show_view(self) -> None:
+        figure = self.whole_figure()
+        if self.view is not None and figure is not None:
+            self._show_title(self.view)
+            self._show_curves(figure, at_once=True)
+
+    def _show_curves(self, whole: Figure, at_once: bool = False) -> None:
+        """Show a page of panels, and what is read off them; whole pages, and the last one full."""
         from msgspec.structs import replace
 
+        figure = self.part.of(whole)
         count = len(figure.panels)
         self.first_panel = max(0, min(self.first_panel, count - self.curves.panels_per_page))
         begin = max(0, min(self.first_panel, count - PANELS))
         page = replace(figure, panels=figure.panels[begin : begin + PANELS])
-        self.curves.set_figure(page, self.first_panel - begin)
+        self.curves.set_figure(page, self.first_panel - begin, at_once=at_once)
+        self._show_reading(whole)
+
+    def _show_reading(self, whole: Figure) -> None:
+        """What the curves of this page are at the cursor."""
+        reading = self.query_one("#run-reading", Static)
+        reading.set_class(self.is_reading, "-said")
+        if not self.is_reading:
+            return
+        shown = whole.panels[self.first_panel : self.first_panel + self.curves.panels_per_page]
+        parts = [run_words.readings(self.part.readings(whole, panel)) for panel in shown]
+        reading.update("  │  ".join(filter(None, parts)))
 
     # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         view = self.view
+        may = self.may_view(action)
+        if may is not None:
+            return may and not self._asking
         if action in ("confirm_stop", "go_on"):
             return self._asking
+        if action in ("back", "next_tab", "previous_tab") and self.is_reading:
+            return False
         if action in ("open", "stop", "back") and self._asking:
             return False
+        if action == "tag_run":
+            return view is not None
         if action == "open":
             return True if view is not None and view.checkpoint is not None else None
         if action == "stop":
@@ -315,10 +383,18 @@ class LiveRunScreen(SpivaeScreen):
         self._ask(False)
         self._ask_to_stop()
 
+    def chosen_runs(self) -> list[Chosen]:
+        if self.view is None:
+            return []
+        return [Chosen(self.run_path, self.view.info.id, self.view.state)]
+
+    def runs_changed(self) -> None:
+        self.look_again()
+
     @work(thread=True, group="stop", exit_on_error=False)
     def _ask_to_stop(self) -> None:
         try:
-            self.follower.request_stop()
+            self.spivae.services.stop(self.run_path)
         except SpivaeError as error:
             self.post_message(NotSeen(str(error)))
             return
@@ -360,12 +436,14 @@ class LiveRunScreen(SpivaeScreen):
         others = [path for path in self.spivae.recipe_paths() if path != recipe]
         self.app.push_screen(TrainScreen([recipe, *others]))
 
-    def action_zoom(self) -> None:
+    def action_latest(self) -> None:
+        self.forget_part()
         follower = self.follower
         follower.window = WINDOWS[(WINDOWS.index(follower.window) + 1) % len(WINDOWS)]
         self.look_again()
 
     def action_units(self) -> None:
+        self.forget_part()
         self.follower.unit = "epoch" if self.follower.unit == "step" else "step"
         self.look_again()
 

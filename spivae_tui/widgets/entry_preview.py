@@ -12,6 +12,7 @@ from textual.widget import Widget
 from spivae_tui import text
 from spivae_tui.describe import arguments, bars, latents_words, metrics_line, steps_predicted
 from spivae_tui.listing import is_broken
+from spivae_tui.run_words import roughly
 
 if TYPE_CHECKING:
     from spivae.catalog import Entry
@@ -80,6 +81,12 @@ class EntryPreview(Widget):
         metrics = entry.metrics
         if entry.kind == "run":
             yield fact("state", entry.state)
+            if entry.progress is not None:
+                yield fact("progress", f"{int(entry.progress * 100)} %")
+            if entry.left is not None:
+                yield fact("time left", roughly(entry.left))
+            if entry.tags:
+                yield fact("tags", " ".join(entry.tags))
         yield fact("process", entry.process or text.NOTHING)
         yield fact("format", entry.format or text.NOTHING)
         if entry.parameters:

@@ -45,7 +45,9 @@ class FilterBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static("/", id="filter-mark")
-        field = FilterInput(compact=True, placeholder="name, process, kind or state", select_on_focus=False)
+        field = FilterInput(
+            compact=True, placeholder="name, process, kind, state or #tag", select_on_focus=False
+        )
         field.cursor_blink = False
         yield field
 

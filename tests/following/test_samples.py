@@ -70,6 +70,29 @@ def sampled(path: Path) -> RunSeries:
     return series
 
 
+def spiked(steps: set[int], part: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """The records with a loss of 50 at these steps."""
+    for record in part:
+        yield record | {"loss": 50.0} if record["kind"] == "step" and record["step"] in steps else record
+
+
+def searched(path: Path, size: int = 1 << 20) -> RunSeries:
+    """The sampled past with what lies between the samples."""
+    series, between = sampled(path), samples.Between(path)
+    while (found := between.read(size)) is not None:
+        assert (np.diff(found[0]) > 0).all()
+        series.widen(*found)
+    assert between.done == 1
+    return series
+
+
+def spikes(series: RunSeries) -> list[int]:
+    """About which steps the raw loss has a spike."""
+    x, band = series.raw("loss")
+    found = x[band > 40] * PER_EPOCH
+    return [round(at) for at in found[np.diff(found, prepend=-1e9) > 1000]]
+
+
 def assert_alike(series: RunSeries, expected: RunSeries) -> None:
     assert (series.step, series.epoch, series.latents) == (expected.step, expected.epoch, expected.latents)
     assert [row["epoch"] for row in series.epochs] == [row["epoch"] for row in expected.epochs]
@@ -123,6 +146,56 @@ def test_torn_lines_are_passed_over(long: Path, tmp_path: Path):
     assert len(series.x) > samples.PLACES / 2
 
 
+@pytest.mark.parametrize("size", [1 << 20, 1 << 14])
+def test_single_spikes_between_the_samples_are_found(size: int, tmp_path: Path):
+    at = {7, 20_011, 33_333, 59_000}
+    path = write(tmp_path / "metrics.jsonl", spiked(at, records(1, STEPS)))
+    assert len(spikes(sampled(path))) < len(at)
+    found = spikes(searched(path, size))
+    assert found == pytest.approx(sorted(at), abs=2 * STEPS / samples.PLACES)
+
+
+def test_a_spike_that_a_later_attempt_has_repeated_is_none(tmp_path: Path):
+    path = write(
+        tmp_path / "metrics.jsonl",
+        spiked({20_011, 35_017}, records(1, 40_000)),
+        spiked({45_000}, records(30_001, STEPS, 2)),
+    )
+    assert spikes(searched(path)) == pytest.approx([20_011, 45_000], abs=3 * STEPS / samples.PLACES)
+
+
+def test_between_torn_lines_spikes_are_found_too(tmp_path: Path):
+    path = write(tmp_path / "metrics.jsonl", spiked({20_011}, records(1, STEPS)))
+    content = bytearray(path.read_bytes())
+    where = content.index(b'"loss":50.0')
+    for at in np.linspace(0, len(content) - 400, 500, dtype=int):
+        if abs(at - where) > 2000:
+            content[at : at + 3] = b"\x00\xff{"
+    path.write_bytes(content)
+    assert len(spikes(searched(path))) == 1
+
+
+def test_the_follower_looks_between_the_samples_a_moment_at_a_time_and_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("spivae.following.follower.BETWEEN_SECONDS", 0.0)
+    follower = follower_of(tmp_path, write(tmp_path / "metrics.jsonl", spiked({20_011}, records(1, STEPS))))
+    *_, view = follower.poll()
+    assert view.searched == 0
+    assert view.figure is not None
+    assert view.figure.caption.startswith("Sampled: single spikes may be missing (0% searched).")
+    shares = []
+    while views := list(follower.poll()):
+        view = views[-1]
+        shares.append(view.searched)
+    assert len(shares) > 5
+    assert shares == sorted(shares)
+    assert view.searched == 1
+    assert view.figure is not None
+    assert "Sampled" not in view.figure.caption
+    assert len(spikes(follower.series)) == 1
+
+
 def test_a_short_file_or_none_is_read_whole(long: Path, tmp_path: Path):
     short = tmp_path / "short.jsonl"
     assert read_past(short) is None
@@ -155,6 +228,8 @@ def test_a_long_run_opens_at_once_and_costs_nothing_while_it_does_not_grow(long:
     views: list[Any] = []
     assert processor_seconds(lambda: views.extend(follower.poll())) < 2 * 0.35
     assert views[-1].step == STEPS
+    while follower.searched < 1:
+        assert processor_seconds(lambda: list(follower.poll())) < 2 * 0.2
     assert processor_seconds(lambda: [list(follower.poll()) for _ in range(100)]) < 100 * 1e-3
 
 

@@ -400,3 +400,14 @@ def test_an_attempt_that_begins_with_a_validation_replaces_it():
     assert series.cells.last.tolist() == [[2.5, 3.5]]
     assert series.x.tolist() == [n / 10 for n in range(1, 13)]
     assert series.curve("loss").tolist() == [-2.0] * 10 + [-3.0] * 2
+
+
+@pytest.mark.parametrize("seconds", [[5.0, 4.0, 3.0], [5.0, 5.0, 5.0], [-9.0, -8.0, 1e9], [1e12, 2e12, 0.0]])
+def test_times_that_jump_give_no_negative_speed_or_time_left(seconds: list[float]) -> None:
+    series = RunSeries()
+    series.feed([{**step(number), "seconds": at} for number, at in enumerate(seconds, start=1)])
+    for steps in (2, 100):
+        left = series.seconds_left(steps)
+        assert left is None or left >= 0
+    speed = series.speed()
+    assert speed is None or speed > 0

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from spivae.catalog import scan
-from spivae.liveness import STALE_SECONDS, process_start
+from spivae.liveness import STALE_SECONDS, heartbeat_age, process_start
 from spivae.slurm import queue as queues
 from spivae.slurm.commands import SlurmError
 from spivae.slurm.job import Job
@@ -99,14 +99,30 @@ def test_a_clock_that_was_set_back_makes_nobody_silent(run: Run):
         Lock.take(run, force=True)
 
 
-def test_a_silent_run_of_another_host_is_lost(run: Run):
+def test_a_silent_run_of_another_host_is_lost(run: Run, monkeypatch: pytest.MonkeyPatch):
     run.claim(threads=1, device="cpu")
     run.info.host = "node07"
     run.save()
     for age, state in ((5.0, "running"), (600.0, "lost")):
+        monkeypatch.setattr("spivae.liveness._beats", {})  # as a viewer that has just begun
         held_by(run, Owner("node07", 4242), age=age)
         assert Run.open(run.path).state() == state
         assert next(iter(scan([run.path]))).state == state
+
+
+@pytest.mark.parametrize("skew", [-86400.0, 86400.0])
+def test_to_a_viewer_clocks_that_jump_or_differ_make_nobody_lost(
+    run: Run, skew: float, monkeypatch: pytest.MonkeyPatch
+):
+    real, clock = time.time, time.monotonic
+    held_by(run, Owner("node07", 4242))
+    assert heartbeat_age(run.lock_path) == pytest.approx(0.0, abs=5)
+    monkeypatch.setattr(time, "time", lambda: real() + skew)
+    assert heartbeat_age(run.lock_path) == pytest.approx(0.0, abs=5)
+    held_by(run, Owner("node07", 4242), age=3 * 86400)  # touched by a host whose clock is days behind
+    assert heartbeat_age(run.lock_path) == pytest.approx(0.0, abs=5)
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 600)
+    assert heartbeat_age(run.lock_path) == pytest.approx(600.0, abs=5)  # not touched for ten minutes
 
 
 def test_a_lock_without_an_owner_is_waited_for_and_then_taken(run: Run, monkeypatch: pytest.MonkeyPatch):

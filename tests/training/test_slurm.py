@@ -192,7 +192,7 @@ def test_the_app_takes_a_run_that_waits_out_of_the_queue(run: Run, program: Prog
     follower = RunFollower(str(run.path), Run.open, draws=False)
     [view] = follower.poll()
     assert (view.state, view.job) == ("queued", "Slurm job 12 waits (Priority)")
-    follower.request_stop()
+    stop(Run.open(run.path))
     [view] = follower.poll()
     assert (view.state, view.job, view.stopping) == ("stopped", "", False)
     assert "scancel 12" in calls(tmp_path)

@@ -40,6 +40,9 @@ class Entry(msgspec.Struct, kw_only=True):
     metrics: dict[str, Any] = {}
     state: str = ""
     error: str | None = None
+    progress: float | None = None
+    left: float | None = None
+    tags: list[str] = []
 
 
 def metrics(beta: float, nll: float, kl: list[float], **more: Any) -> dict[str, Any]:
@@ -81,6 +84,9 @@ ENTRIES = [
         modified=NOW - 20,
         size=0,
         metrics=metrics(1e-3, -2.2911, [2.9, 2.2, 1.9, 0.6, 0.3, 0.1], epoch=7),
+        progress=0.43,
+        left=1500.0,
+        tags=["paper"],
     ),
     Entry(
         path="runs/20270113-1801-fbm",

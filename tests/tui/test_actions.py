@@ -16,6 +16,7 @@ from spivae_tui.screens.plugins import PluginsScreen
 from spivae_tui.screens.train import TrainScreen
 from spivae_tui.widgets.filter_bar import FilterInput
 from spivae_tui.widgets.row_list import RowList
+from spivae_tui.widgets.run_line import TagInput
 
 OWNERS = {
     "browse": BrowseScreen,
@@ -27,6 +28,7 @@ OWNERS = {
     "plugins": PluginsScreen,
     "list": RowList,
     "filter": FilterInput,
+    "tags": TagInput,
     "app": SpivaeApp,
 }
 

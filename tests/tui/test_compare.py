@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,10 @@ async def test_a_table_tells_what_differs_and_marks_the_best(three: list[Run]) -
     async with CompareApp(three).run_test(size=(100, 30)) as pilot:
         screen = await compared(pilot)
         assert [column.title for column in screen.table.columns[:4]] == ["", "run", "seed", "state"]
-        assert [row[:4] for row in cells(screen)] == [
-            ["", "sbm-0001", "1", "running"],
-            ["*", "sbm-0002", "2", "running"],
-            ["", "sbm-0003", "3", "running"],
+        assert [row[:5] for row in cells(screen)] == [
+            ["", "sbm-0001", "1", "━┄┄┄┄  27%", "2 min left"],
+            ["*", "sbm-0002", "2", "━━━┄┄  64%", "1 min left"],
+            ["", "sbm-0003", "3", "━━┄┄┄  41%", "2 min left"],
         ]
         figure = screen.curves.figure
         assert figure is not None
@@ -88,7 +89,7 @@ async def test_the_table_is_sorted_by_any_column_and_the_cursor_stays_on_its_run
     async with CompareApp(three).run_test(size=(100, 30)) as pilot:
         screen = await compared(pilot)
         await pilot.press("down")
-        for _ in range(5):  # run, seed, state, epoch, -ELBO
+        for _ in range(6):  # run, seed, state, left, epoch, -ELBO
             await pilot.press("s")
         await pilot.pause()
         assert screen.sorted_by == "neg_elbo"
@@ -107,8 +108,9 @@ async def test_what_is_drawn_along_can_be_chosen(three: list[Run]) -> None:
         for _ in range(4):
             assert screen.curves.figure is not None
             seen.append(screen.curves.figure.panels[0].x.label)
+            before = screen.curves.figure
             await pilot.press("x")
-            await pilot.pause()
+            await until(lambda: screen.curves.figure is not before)  # noqa: B023
         assert seen == ["epoch", "step", "time", "epoch"]
 
 
@@ -124,6 +126,76 @@ async def test_runs_that_go_on_are_followed_and_lead_to_their_own_screen(three: 
         assert pilot.app.screen.run_path == str(three[2].path)  # type: ignore[attr-defined]
         await pilot.press("escape")
         await until(lambda: pilot.app.screen is screen)
+
+
+async def test_a_cursor_reads_each_run_off_and_the_table_is_sorted_by_it(three: list[Run]) -> None:
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+        await pilot.press("v")
+        titles = [column.title for column in screen.table.columns]
+        assert titles == ["", "run", "seed", "state", "-ELBO", "loss", "KL", "NLL"]
+        assert "at epoch 3" in screen.title_bar._remark
+        # the first run has ended at epoch 2.17, so it has no value at 3
+        assert cells(screen)[0][4:] == ["–"] * 4
+        assert [cells(screen)[row][7] for row in (1, 2)] == [f"{runs.epoch(3)['nll']:.4g}" for _ in range(2)]
+        for _ in range(4):  # run, seed, state, -ELBO
+            await pilot.press("s")
+        assert screen.sorted_by == "at -ELBO"
+        assert cells(screen)[-1][1] == "sbm-0001"
+        await pilot.press(*["left"] * 20)
+        await until(lambda: cells(screen)[-1][7] == f"{runs.epoch(1)['nll']:.4g}")
+        assert all(row[5] != "–" for row in cells(screen))
+        await pilot.press("escape")  # away with the cursor, and not with the screen
+        assert pilot.app.screen is screen
+        assert "NLL" in [column.title for column in screen.table.columns]
+        assert "by epoch" in screen.title_bar._remark
+
+
+async def test_fifty_runs_are_read_off_too(tmp_path: Path) -> None:
+    many = [make(tmp_path, seed, 70 + seed) for seed in range(50)]
+    async with CompareApp(many).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+        await until(lambda: len(screen.table.rows) == 50)
+        await pilot.press("v")
+        assert [row[7] for row in cells(screen)] == [f"{runs.epoch(1)['nll']:.4g}"] * 50
+
+
+async def test_curves_are_zoomed_panned_and_scaled_by_keys(three: list[Run]) -> None:
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+
+        def x() -> tuple[float | None, float | None]:
+            assert screen.curves.figure is not None
+            axis = screen.curves.figure.panels[0].x
+            return axis.low, axis.high
+
+        assert x() == (0, 6)
+        await pilot.press("plus")
+        assert x() == (1.5, 4.5)
+        assert "epoch 1.5 to 4.5" in screen.title_bar._remark
+        await pilot.press("full_stop")
+        assert x() == (2.25, 5.25)
+        await pilot.press("comma", "comma", "minus")
+        assert x() == (0, 6)
+        await pilot.press("plus", "plus", "0")
+        assert x() == (0, 6)
+        await pilot.press("a")
+        assert screen.curves.figure is not None
+        assert {panel.y.scale for panel in screen.curves.figure.panels} == {"log"}
+        await until(lambda: screen.curves.is_current)
+
+
+async def test_runs_that_are_deleted_leave_a_screen_that_says_so(three: list[Run]) -> None:
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+        shutil.rmtree(three[1].path)
+        await until(lambda: len(screen.table.rows) == 2)
+        for run in (three[0], three[2]):
+            shutil.rmtree(run.path)
+        await until(lambda: not screen.table.rows)
+        await pilot.press("v", "plus", "S", "R", "number_sign", "enter", "s")
+        await pilot.pause()
+        assert screen.curves.placeholder == "these runs are gone"
 
 
 class ListApp(SpivaeApp):

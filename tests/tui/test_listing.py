@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from spivae_tui.listing import SORT_KEYS, Listing
+from spivae_tui.widgets.entry_list import left_words, state_cell
 
 
 @pytest.fixture
@@ -36,9 +37,9 @@ def test_any_column_sorts_and_what_has_no_value_stands_last(listing: Listing, co
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("SBM", 5), ("fbm", 2), ("running", 1), ("broken", 1), ("zz", 0)]
+    ("text", "count"), [("SBM", 5), ("fbm", 2), ("running", 1), ("broken", 1), ("#paper", 1), ("zz", 0)]
 )
-def test_a_filter_looks_at_name_process_kind_and_state(listing: Listing, text: str, count: int) -> None:
+def test_a_filter_looks_at_name_process_kind_state_and_tags(listing: Listing, text: str, count: int) -> None:
     listing.set_filter(text)
     assert len(listing.visible) == count
 
@@ -59,3 +60,28 @@ def test_what_a_scan_has_not_found_is_forgotten(listing: Listing) -> None:
 
 def test_a_failed_run_is_not_counted_as_broken(listing: Listing) -> None:
     assert listing.counts() == (6, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5.0, "soon done"),
+        (20.0, "soon done"),
+        (700.0, "12 min left"),
+        (3580.0, "1.0 h left"),
+        (6600.0, "1.8 h left"),
+        (110_000.0, "31 h left"),
+        (1e6, "12 d left"),
+    ],
+)
+def test_the_time_that_is_left_fits_its_column(seconds: float, words: str) -> None:
+    assert left_words(seconds) == words
+    assert len(words) <= 11
+
+
+def test_a_run_at_work_shows_how_far_it_is() -> None:
+    assert [state_cell("running", share).text for share in (0.0, 0.43, 0.999, 1.0)] == [
+        "┄┄┄┄┄   0%", "━━┄┄┄  43%", "━━━━━  99%", "━━━━━  99%",
+    ]  # fmt: skip
+    assert state_cell("running", None).text == "running"
+    assert state_cell("finished", 1.0).text == "finished"

@@ -1,0 +1,71 @@
+"""What the end of metrics.jsonl tells of a run, for lists that have no time for the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+# where the last epoch's record is looked for: some hundred steps' worth of lines
+TAIL = 2**17
+_STEP, _EPOCH = b'"kind":"step"', b'"kind":"epoch"'
+_COPIED = ("nll", "neg_elbo", "surviving", "epoch", "step", "beta")
+
+_record = msgspec.json.Decoder(dict[str, Any])
+
+
+def last_epoch(tail: bytes) -> dict[str, Any]:
+    """A checkpoint's metrics from the end of metrics.jsonl: the last epoch's, with beta of the last step."""
+    epoch = _last_record(tail, _EPOCH)
+    kl = epoch.get("kl")
+    found: dict[str, Any] = {key: epoch[key] for key in _COPIED if key in epoch}
+    if isinstance(kl, list):
+        found["kl_latents"] = kl
+        found["kl"] = None if None in kl else sum(kl)
+    step = _last_record(tail, _STEP)
+    for key in ("epoch", "step", "beta"):
+        if key in step:
+            found[key] = step[key]
+    return found
+
+
+def seconds_left(tail: bytes, steps: int) -> float | None:
+    """Seconds until step `steps`, at the pace of the newest attempt's steps in the end of metrics.jsonl."""
+    last = _last_record(tail, _STEP)
+    first = _first_step(tail, last.get("attempt"))
+    try:
+        done, took = last["step"] - first["step"], last["seconds"] - first["seconds"]
+        left = max(0, steps - last["step"])
+    except (KeyError, TypeError):
+        return None
+    return left * took / done if done > 0 and took > 0 else None
+
+
+def _first_step(tail: bytes, attempt: object) -> dict[str, Any]:
+    """The first step that is there, of an attempt if it has a number."""
+    at = tail.find(b'"attempt":%d' % attempt) if isinstance(attempt, int) else 0
+    begin = tail.rfind(b"\n", 0, max(0, at)) + 1
+    while (end := tail.find(b"\n", begin)) >= 0:
+        if _STEP in (line := tail[begin:end]) and (record := _decoded(line)) is not None:
+            return record
+        begin = end + 1
+    return {}
+
+
+def _last_record(tail: bytes, mark: bytes) -> dict[str, Any]:
+    """The last whole line that holds `mark`, decoded; empty where there is none."""
+    end = len(tail)
+    while (at := tail.rfind(mark, 0, end)) >= 0:
+        first, last = tail.rfind(b"\n", 0, at) + 1, tail.find(b"\n", at)
+        if last >= 0 and (record := _decoded(tail[first:last])) is not None:
+            return record
+        end = first
+    return {}
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    """A record; None for a line that a killed trainer left torn, or that is not here from its beginning."""
+    try:
+        return _record.decode(line)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None

@@ -1,0 +1,151 @@
+"""Stopping, resuming and tagging runs from a screen; declared as `_runs` in spivae_tui.actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from textual import on, work
+from textual.widget import Widget
+
+from spivae.errors import SpivaeError
+from spivae_tui import text
+from spivae_tui.screens.base import SpivaeScreen
+from spivae_tui.widgets.run_line import RunLine
+
+GOING = ("queued", "running")
+RESUMABLE = ("stopped", "failed", "lost")
+
+
+class Chosen(NamedTuple):
+    """A run that something is to be done with."""
+
+    path: str
+    name: str
+    state: str
+
+
+class RunControlScreen(SpivaeScreen):
+    """A screen with runs. A subclass gives `chosen_runs`, and looks at them again in `runs_changed`.
+
+    Everything that touches a run's files happens in a thread: a slow disk never holds the app up.
+    """
+
+    _asked: tuple[Chosen, ...] = ()
+    _tagged: tuple[Chosen, ...] = ()
+    _common: tuple[str, ...] = ()
+
+    def compose_line(self) -> Iterable[Widget]:
+        """The line of questions and tags, for the end of the body."""
+        yield RunLine(id="run-line")
+
+    @property
+    def run_line(self) -> RunLine:
+        return self.query_one("#run-line", RunLine)
+
+    def chosen_runs(self) -> Sequence[Chosen]:
+        """The runs that a key means now."""
+        raise NotImplementedError
+
+    def runs_changed(self) -> None:
+        """Look at the runs again: something was done with them."""
+        raise NotImplementedError
+
+    def may_control(self, action: str) -> bool | None:
+        """Whether an action of these is possible now; None for one that is none of these."""
+        if action in ("confirm_stop", "go_on"):
+            return bool(self._asked)
+        if action == "stop_run":
+            return not self._asked and any(run.state in GOING for run in self.chosen_runs())
+        if action == "resume_run":
+            return any(run.state in RESUMABLE for run in self.chosen_runs())
+        if action == "tag_run":
+            return bool(self.chosen_runs())
+        return None
+
+    # Stop and resume
+
+    def action_stop_run(self) -> None:
+        self._asked = tuple(run for run in self.chosen_runs() if run.state in GOING)
+        self.run_line.ask(f"Save and stop {_names(self._asked)}?  S stops · esc lets it go on")
+        self.refresh_bindings()
+
+    def _close_line(self) -> None:
+        self._asked = self._tagged = ()
+        self.run_line.close()
+        self.refresh_bindings()
+
+    def action_go_on(self) -> None:
+        self._close_line()
+
+    def action_confirm_stop(self) -> None:
+        runs = self._asked
+        self._close_line()
+        self._do(runs, self.spivae.services.stop, "saves and ends at its next step", "Not stopped")
+
+    def action_resume_run(self) -> None:
+        runs = tuple(run for run in self.chosen_runs() if run.state in RESUMABLE)
+        self._do(runs, self.spivae.services.resume, "goes on", "Not resumed")
+
+    @work(thread=True, group="control", exit_on_error=False)
+    def _do(self, runs: Sequence[Chosen], act: Callable[[str], None], done: str, not_done: str) -> None:
+        """Do something with each run, and say how it went."""
+        did = []
+        for run in runs:
+            try:
+                act(run.path)
+            except (SpivaeError, OSError) as error:
+                self.app.call_from_thread(self._say, str(error), not_done, "error")
+            else:
+                did.append(run)
+        if did:
+            self.app.call_from_thread(self._say, f"{_names(did)} {done}.", "", "information")
+        self.from_thread(self.runs_changed)
+
+    def _say(self, words: str, title: str, severity: str) -> None:
+        self.app.notify(words, title=title, severity=severity, markup=False)  # type: ignore[arg-type]
+
+    # Tags
+
+    @work(thread=True, group="control", exit_on_error=False)
+    def _read_tags(self, runs: tuple[Chosen, ...]) -> None:
+        """Read the tags of runs, then let those be changed that all of them have."""
+        found = [self.spivae.services.read_tags(run.path) for run in runs]
+        common = [word for word in found[0] if all(word in words for words in found)]
+        self.from_thread(self._edit_tags, runs, common)
+
+    def _edit_tags(self, runs: tuple[Chosen, ...], common: list[str]) -> None:
+        self._asked, self._tagged, self._common = (), runs, tuple(common)
+        self.run_line.edit(f"tags of {_names(runs)}  #", common)
+
+    def action_tag_run(self) -> None:
+        self._read_tags(tuple(self.chosen_runs()))
+
+    @on(RunLine.Tagged)
+    def _tags_typed(self, event: RunLine.Tagged) -> None:
+        self._write_tags(self._tagged, set(self._common), event.words)
+
+    @work(thread=True, group="control", exit_on_error=False)
+    def _write_tags(self, runs: Sequence[Chosen], before: set[str], words: list[str]) -> None:
+        services = self.spivae.services
+        try:
+            for run in runs:
+                kept = [word for word in services.read_tags(run.path) if word not in before]
+                services.write_tags(run.path, [*kept, *words])
+        except (SpivaeError, OSError) as error:  # the field stays open, to put it right
+            self.app.call_from_thread(self._say, str(error), "Not tagged", "error")
+            return
+        self.from_thread(self._leave_tags)
+        self.from_thread(self.runs_changed)
+
+    @on(RunLine.Left)
+    def _leave_tags(self) -> None:
+        self._close_line()
+        if self.AUTO_FOCUS:
+            self.query_one(self.AUTO_FOCUS).focus()
+        else:
+            self.set_focus(None)
+
+
+def _names(runs: Sequence[Chosen]) -> str:
+    return runs[0].name if len(runs) == 1 else text.plural(len(runs), "run")
