@@ -114,7 +114,8 @@ def _draw(follower: RunFollower, once: bool, width: int | None, height: int | No
 
     look = Look.detect(os.environ, sys.stdout.encoding)
     console = Console(width=width, highlight=False)
-    meter, usage = UsageMeter(), None
+    meter = UsageMeter()
+    usage: Usage | None = None
     *_, view = follower.poll()
     if not once and not view.over:
         with Live(console=console, screen=True, auto_refresh=False) as live:

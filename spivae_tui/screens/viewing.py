@@ -55,7 +55,7 @@ class ViewingScreen(SpivaeScreen):
         if figure is None or view is None or not figure.panels:
             return []
         axis = figure.panels[0].x
-        words = [view.axes] if view.axes else []
+        words: list[str] = [view.axes] if view.axes else []
         if view.cursor is not None:
             words.append(f"at {axis.label} {view.cursor:.4g}{f' {axis.unit}' if axis.unit else ''}")
         elif view.span is not None:
