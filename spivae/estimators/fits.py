@@ -61,15 +61,19 @@ def ensemble_fit(process: Process, displacements: Array, start: float = 0.0) -> 
     """alpha and D of trajectories (n, L) that share them, by the fit that is right for their process.
 
     Independent displacements: the log squares against time, averaged over the ensemble. Stationary ones: the
-    mean TA-MSD over lags 1 to 10. None for a process without alpha and D, or with neither kind of memory.
+    mean TA-MSD over lags 1 to 10. Displacements of exactly 0 are left out of the log squares. None for a
+    process without alpha and D, or with neither kind of memory.
     """
     memory = Expectations(process).memory
     if memory is None or not {"alpha", "D"} <= set(process.names):
         return None
     steps = trajectories(displacements, 11, "displacements", "a line through lags 1 to 10")
     if memory == "independent":
-        with np.errstate(divide="ignore"):
-            typical = np.exp(np.log(np.abs(steps), dtype=np.float64).mean(axis=0))
+        # single precision has exact zeros, about one in ten million normal numbers: they have no logarithm
+        moved = steps != 0
+        logs = np.log(np.abs(steps), where=moved, out=np.zeros(steps.shape))
+        with np.errstate(invalid="ignore"):  # of a time at which nothing moved there is no mean
+            typical = np.exp(logs.sum(axis=0) / moved.sum(axis=0))
         alpha, log_d = log_square_fit(typical[None], start)[0]
     else:
         at = np.arange(1, 11)

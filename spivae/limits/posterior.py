@@ -32,7 +32,7 @@ class Posterior:
     """The posterior of n trajectories; every array is (n, p), on the parameters' own scales (ln where log).
 
     `low95` and `high95` hold the central 95 %. `maximum_likelihood` is where the likelihood is largest
-    between the ends of the ranges.
+    between the ends of the ranges; within one `sd` of an end it may be off by a quarter of that.
     """
 
     names: tuple[str, ...]

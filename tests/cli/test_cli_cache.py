@@ -16,6 +16,14 @@ from test_cli_speed import imported
 
 CLOCK = Path(__file__).parent.parent / "worker" / "clock_plugin.py"
 
+ANOTHER = """from spivae.api import hookimpl
+
+
+@hookimpl
+def training_started(run):
+    pass
+"""
+
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -130,7 +138,7 @@ def test_whatever_is_touched_leads_back_to_the_usual_way(
         lambda: os.utime("model.tar", (1, 1)),
         lambda: shutil.copy(reference / "original_mixture3.tar", "model.tar"),
         lambda: clock.write_text(clock.read_text() + "# changed\n"),
-        lambda: (clock.parent / "another.py").write_text(""),
+        lambda: (clock.parent / "another.py").write_text(ANOTHER),
         lambda: os.unlink(clock.parent / "another.py"),
         lambda: monkeypatch.setenv("PYTHONPATH", "nowhere"),
         shadow,

@@ -133,7 +133,17 @@ def test_points_do_not_matter_once_there_are_enough() -> None:
     found, finer = posterior(FBM, x), posterior(FBM, x, points={"alpha": 160, "D": 320})
     for name in ("mean", "median", "low95", "high95", "maximum_likelihood"):
         error = np.abs(getattr(found, name) - getattr(finer, name)) / finer.sd
-        assert error.max() < (0.05 if name == "maximum_likelihood" else 0.01), name
+        if name != "maximum_likelihood":
+            assert error.max() < 0.01, name
+            continue
+        # a likelihood that is cut off by the end of the range has its peak between points of another shape
+        ends = np.array(
+            [[axis[0], axis[-1]] for axis in (Grid.of(FBM).values["alpha"], np.log(Grid.of(FBM).values["D"]))]
+        )
+        near = (np.abs(finer.maximum_likelihood[..., None] - ends) < finer.sd[..., None]).any(axis=(1, 2))
+        assert error[~near].max() < 0.05
+        assert error.max() < 0.3
+        assert near.mean() < 0.3
     assert_allclose(found.sd, finer.sd, rtol=0.005)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -252,5 +253,5 @@ async def test_a_run_on_this_host_tells_what_it_takes(two: list[Run]) -> None:
     runs.set_info(two[1], host=socket.gethostname(), pid=me, pid_started=process_start(me))
     async with LiveApp(two[1]).run_test(size=(80, 24)) as pilot:
         screen = await live(pilot)
-        await until(lambda: "MB" in screen.title_bar._remark)
+        await until(lambda: re.search(r"\d [MG]B", screen.title_bar._remark))
         await until(lambda: "CPU" in screen.title_bar._remark)

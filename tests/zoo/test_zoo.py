@@ -31,7 +31,7 @@ SAID: dict[str, str | None] = {
     "taken_process": "the process 'sbm' is already registered",
     "bm": "the name 'bm' is taken by another plugin",
     "misspelt_hook": "unknown hook 'register_proceses'; did you mean 'register_processes'?",
-    "wrong_arguments": "Argument(s) {'loss'}",
+    "wrong_arguments": "epoch_finished: no argument 'loss'; it has run, metrics",
     "blocks_on_import": f"did not come back within {PATIENCE} s",
     "spins_on_import": f"did not come back within {PATIENCE} s",
     "blocks_in_hook": f"did not come back within {PATIENCE} s",
