@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,15 +134,21 @@ def work(path: Path, threads: int | None, address: str, parent: int) -> None:
 
     store = connect(address)
     watch.listen(connect(address))
+    code = 0
     try:
         _train(Path(path), threads, store)
     except WorkerLost as error:
         note(f"warning: {error}")
-        raise SystemExit(1) from None  # for torchrun to see
+        code = 1  # for torchrun to see
     except BaseException as error:  # noqa: BLE001  it is told and shown where the processes were started
         from spivae.cli.errors import describe
 
         tell(store, *describe(error))
+    # all is written and told. The interpreter's own end may wait for ever, or abort, where a thread is just
+    # then inside gloo or the store
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _train(path: Path, threads: int | None, store: Any) -> None:
