@@ -28,7 +28,16 @@ def evaluate(name: str) -> dict[str, Any]:
     """What `spivae evaluate` says of a model, with the file that it said it of."""
     command = [sys.executable, "-m", "spivae", "evaluate", str(HERE / f"{name}.safetensors"), "--json"]
     answer = subprocess.run([*command, *SETTINGS], check=True, stdout=subprocess.PIPE).stdout
-    return {**json.loads(answer), "checkpoint": f"models/{name}", "sha256": digest(name)}
+    own = {"checkpoint": f"models/{name}", "sha256": digest(name), "training": training(name)}
+    return {**json.loads(answer), **own}
+
+
+def training(name: str) -> dict[str, Any]:
+    """How long a model was trained: epochs, steps and seconds, from its header."""
+    from spivae.checkpoint import read_header
+
+    last = read_header(HERE / f"{name}.safetensors").history[-1]
+    return {key: last[key] for key in ("epoch", "step", "seconds")}
 
 
 def card(found: dict[str, Any]) -> str:
@@ -40,7 +49,10 @@ def card(found: dict[str, Any]) -> str:
 
 
 def _bound(found: dict[str, Any]) -> list[tuple[str, str]]:
+    trained = found["training"]
+    took = f"{trained['epoch']} epochs, {trained['step']:,} steps, {trained['seconds'] / 60:.0f} minutes"
     rows = [
+        ("training", took),
         ("-ELBO", f"{found['neg_elbo']:.4f} ± {found['neg_elbo_se']:.5f} nats a step"),
         ("beta of the training, at its end", f"{found['beta_true_units']:.2f} times the true weight"),
     ]
