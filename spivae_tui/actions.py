@@ -134,13 +134,13 @@ def _view(scope: str) -> tuple[Action, ...]:
     )  # fmt: skip
 
 
-def _runs(scope: str, what: str) -> tuple[Action, ...]:
+def _runs(scope: str, what: str, stop: str = "S", resume: str = "R") -> tuple[Action, ...]:
     """What can be done with runs: see spivae_tui.screens.run_control."""
     return (
-        Action(scope, "stop_run", "S", "Stop", f"Ask {what} to save and stop; asks once.", "S"),
-        Action(scope, "resume_run", "R", "Resume", f"Go on with {what} where it was saved.", "R"),
+        Action(scope, "stop_run", stop, "Stop", f"Ask {what} to save and stop; asks once.", stop),
+        Action(scope, "resume_run", resume, "Resume", f"Go on with {what} where it was saved.", resume),
         Action(scope, "tag_run", "number_sign", "Tags", f"Put words on {what}, to filter by.", "#"),
-        Action(scope, "confirm_stop", "S,enter", "Stop and save", "Yes, stop it.", "S", when="asked"),
+        Action(scope, "confirm_stop", f"{stop},enter", "Stop and save", "Yes, stop it.", stop, when="asked"),
         Action(scope, "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
     )
 
@@ -216,14 +216,12 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "run", "open", "enter,o", "Open checkpoint", "Open the final checkpoint, or the best so far.", "⏎"
     ),
-    Action("run", "stop", "s", "Stop", "Ask the training to save and stop; asks once."),
-    Action("run", "resume", "r", "Resume", "Go on with this training from where it was saved."),
+    *_runs("run", "the training", "s", "r"),
     Action("run", "train", "t", "Train again", "Edit this recipe and start another training."),
     *_view("run"),
     Action(
         "run", "latest", "z", "Latest", "Follow all epochs, the last half, or the last tenth.", footer=False
     ),
-    Action("run", "tag_run", "number_sign", "Tags", "Put words on it, to filter by.", "#", footer=False),
     Action("run", "next_tab", "right", "Tab", "Go on to curves, epochs, log.", "←→", when="otherwise"),
     Action(
         "run",
@@ -260,8 +258,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "show_log", "l", "Log", "Show what the trainer wrote, or the curves again.", footer=False),
     Action("run", "copy_path", "y", "Copy path", "Copy the path of this run to the clipboard.", footer=False),
     Action("run", "back", "escape", "Back", "Leave; the training goes on.", "esc", when="otherwise"),
-    Action("run", "confirm_stop", "s,enter", "Stop and save", "Yes, stop it.", "s", when="asked"),
-    Action("run", "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
     # Runs side by side
     Action("compare", "open", "enter,o", "Open run", "Follow the run: its curves, stop, resume.", "⏎"),
     *_view("compare"),

@@ -73,8 +73,6 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
         self.view: RunView | None = None
         self.tab = 0
         self.first_panel = 0
-        self._asking = False
-        self._resuming = False
         self._polling = False
         self._again = False
         self._missed = 0
@@ -182,7 +180,8 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
         before, view = self.view, message.view
         self.view = view
         if before is not None and not before.over and view.over:
-            self._asking = False
+            if self._asked:
+                self._close_line()
             self._tell_the_end(view)
         self._show_state(view)
         if view.figure is not None:
@@ -235,13 +234,7 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
             ends,
         )
         self._show_title(view)
-        if self._asking:
-            self._advise(
-                "Save and stop this training?  s stops it · esc lets it go on",
-                "warn",
-            )
-        else:
-            self._advise(*run_words.advice(view))
+        self._advise(*run_words.advice(view))
 
     def _show_title(self, view: RunView) -> None:
         """The process and what it takes of this machine, or how it stands; and what part is shown."""
@@ -339,22 +332,18 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         view = self.view
         may = self.may_view(action)
+        if may is None:
+            may = self.may_control(action)
+        elif self._asked:
+            return False
         if may is not None:
-            return may and not self._asking
-        if action in ("confirm_stop", "go_on"):
-            return self._asking
+            return may
         if action in ("back", "next_tab", "previous_tab") and self.is_reading:
             return False
-        if action in ("open", "stop", "back") and self._asking:
+        if action in ("open", "back") and self._asked:
             return False
-        if action == "tag_run":
-            return view is not None
         if action == "open":
             return True if view is not None and view.checkpoint is not None else None
-        if action == "stop":
-            return view is not None and view.state in ("running", "queued") and not view.stopping
-        if action == "resume":
-            return view is not None and view.state in ("stopped", "failed", "lost") and not self._resuming
         if action == "train":
             return view is None or view.over
         if action in ("next_page", "previous_page"):
@@ -367,58 +356,15 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
         figure = self.view.figure if self.view is not None else None
         return -(-len(figure.panels) // self.curves.panels_per_page) if figure is not None else 1
 
-    def _ask(self, asking: bool) -> None:
-        self._asking = asking
-        if self.view is not None:
-            self._show_state(self.view)
-        self.refresh_bindings()
-
-    def action_stop(self) -> None:
-        self._ask(True)
-
-    def action_go_on(self) -> None:
-        self._ask(False)
-
-    def action_confirm_stop(self) -> None:
-        self._ask(False)
-        self._ask_to_stop()
-
     def chosen_runs(self) -> list[Chosen]:
         if self.view is None:
             return []
-        return [Chosen(self.run_path, self.view.info.id, self.view.state)]
+        view = self.view
+        state = "stopping" if view.stopping and not view.over else view.state
+        return [Chosen(self.run_path, view.info.id, state)]
 
     def runs_changed(self) -> None:
         self.look_again()
-
-    @work(thread=True, group="stop", exit_on_error=False)
-    def _ask_to_stop(self) -> None:
-        try:
-            self.spivae.services.stop(self.run_path)
-        except SpivaeError as error:
-            self.post_message(NotSeen(str(error)))
-            return
-        self.from_thread(self.look_again)
-
-    def action_resume(self) -> None:
-        self._resuming = True
-        self.refresh_bindings()
-        self._resume()
-
-    @work(thread=True, group="resume", exit_on_error=False)
-    def _resume(self) -> None:
-        try:
-            self.spivae.services.resume(self.run_path)
-        except SpivaeError as error:
-            self.post_message(NotSeen(str(error)))
-            self.from_thread(self._show_resumed)
-        else:
-            self.from_thread(self._show_resumed)
-            self.from_thread(self.look_again)
-
-    def _show_resumed(self) -> None:
-        self._resuming = False
-        self.refresh_bindings()
 
     def action_open(self) -> None:
         if self.view is not None and self.view.checkpoint is not None:

@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from spivae.errors import SpivaeError
 from spivae_tui import text
+from spivae_tui.actions import in_scope
 from spivae_tui.screens.base import SpivaeScreen
 from spivae_tui.widgets.run_line import RunLine
 
@@ -34,6 +35,7 @@ class RunControlScreen(SpivaeScreen):
     _asked: tuple[Chosen, ...] = ()
     _tagged: tuple[Chosen, ...] = ()
     _common: tuple[str, ...] = ()
+    _doing = False
 
     def compose_line(self) -> Iterable[Widget]:
         """The line of questions and tags, for the end of the body."""
@@ -56,9 +58,9 @@ class RunControlScreen(SpivaeScreen):
         if action in ("confirm_stop", "go_on"):
             return bool(self._asked)
         if action == "stop_run":
-            return not self._asked and any(run.state in GOING for run in self.chosen_runs())
+            return not (self._asked or self._doing) and any(run.state in GOING for run in self.chosen_runs())
         if action == "resume_run":
-            return any(run.state in RESUMABLE for run in self.chosen_runs())
+            return not self._doing and any(run.state in RESUMABLE for run in self.chosen_runs())
         if action == "tag_run":
             return bool(self.chosen_runs())
         return None
@@ -67,7 +69,8 @@ class RunControlScreen(SpivaeScreen):
 
     def action_stop_run(self) -> None:
         self._asked = tuple(run for run in self.chosen_runs() if run.state in GOING)
-        self.run_line.ask(f"Save and stop {_names(self._asked)}?  S stops · esc lets it go on")
+        [key] = [action.shown for action in in_scope(self.SCOPE) if action.name == "confirm_stop"]
+        self.run_line.ask(f"Save and stop {_names(self._asked)}?  {key} stops · esc lets it go on")
         self.refresh_bindings()
 
     def _close_line(self) -> None:
@@ -81,11 +84,21 @@ class RunControlScreen(SpivaeScreen):
     def action_confirm_stop(self) -> None:
         runs = self._asked
         self._close_line()
-        self._do(runs, self.spivae.services.stop, "saves and ends at its next step", "Not stopped")
+        self._begin(runs, self.spivae.services.stop, "saves and ends at its next step", "Not stopped")
 
     def action_resume_run(self) -> None:
         runs = tuple(run for run in self.chosen_runs() if run.state in RESUMABLE)
-        self._do(runs, self.spivae.services.resume, "goes on", "Not resumed")
+        self._begin(runs, self.spivae.services.resume, "goes on", "Not resumed")
+
+    def _begin(self, runs: Sequence[Chosen], act: Callable[[str], None], done: str, not_done: str) -> None:
+        self._doing = True  # a key that is pressed twice does it once
+        self.refresh_bindings()
+        self._do(runs, act, done, not_done)
+
+    def _done(self) -> None:
+        self._doing = False
+        self.refresh_bindings()
+        self.runs_changed()
 
     @work(thread=True, group="control", exit_on_error=False)
     def _do(self, runs: Sequence[Chosen], act: Callable[[str], None], done: str, not_done: str) -> None:
@@ -100,7 +113,7 @@ class RunControlScreen(SpivaeScreen):
                 did.append(run)
         if did:
             self.app.call_from_thread(self._say, f"{_names(did)} {done}.", "", "information")
-        self.from_thread(self.runs_changed)
+        self.from_thread(self._done)
 
     def _say(self, words: str, title: str, severity: str) -> None:
         self.app.notify(words, title=title, severity=severity, markup=False)  # type: ignore[arg-type]

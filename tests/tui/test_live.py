@@ -85,6 +85,12 @@ def advice(screen: LiveRunScreen) -> str:
     return str(screen.query_one("#run-advice", Static).content)
 
 
+def question(screen: LiveRunScreen) -> str:
+    """What the line above the keys asks; empty while it is hidden."""
+    line = screen.run_line
+    return str(line.query_one("#run-line-words", Static).content) if line.display else ""
+
+
 def shown(screen: LiveRunScreen) -> tuple[Panel, ...]:
     """The panels of the page that is shown."""
     assert screen.view is not None
@@ -137,7 +143,7 @@ async def test_stopping_asks_once_and_leaves_a_stop_file(tmp_path: Path) -> None
         screen = await seen(pilot)
         await pilot.press("s")
         await pilot.pause()
-        assert advice(screen).startswith("Save and stop")
+        assert question(screen).startswith(f"Save and stop {run.id}?  s stops")
         assert not run.stop_path.exists()
         assert "Stop and save" in keys(screen)
         await pilot.press("s")
@@ -160,7 +166,7 @@ async def test_a_stopped_training_is_resumed_by_a_key(tmp_path: Path) -> None:
         screen = await seen(pilot, "stopped")
         assert "r goes on" in advice(screen)
         assert "Resume" in keys(screen)
-        await pilot.press("r")
+        await pilot.press("r", "r")
         await until(lambda: screen.view is not None and screen.view.state == "running")
         assert resumed == [str(run.path)]
         await until(lambda: "Resume" not in keys(screen))
@@ -171,13 +177,16 @@ async def test_a_stopped_training_is_resumed_by_a_key(tmp_path: Path) -> None:
 async def test_a_training_that_cannot_be_resumed_says_why(tmp_path: Path) -> None:
     run = runs.make_run(tmp_path, 50, "lost")
 
+    reason = "is trained by process 4242 on node07"
+
     def refuse(path: str) -> None:
-        raise SpivaeError("is trained by process 4242 on node07")
+        raise SpivaeError(reason)
 
     async with LiveApp(run, resume=refuse).run_test(size=(80, 24)) as pilot:
         screen = await seen(pilot, "lost")
         await pilot.press("r")
-        await until(lambda: advice(screen) == "is trained by process 4242 on node07")
+        await until(lambda: any(told.message == reason for told in pilot.app._notifications))
+        assert "Resume" in keys(screen)
 
 
 async def test_escape_lets_a_training_go_on_that_was_asked_to_stop(tmp_path: Path) -> None:
@@ -186,7 +195,7 @@ async def test_escape_lets_a_training_go_on_that_was_asked_to_stop(tmp_path: Pat
         screen = await seen(pilot)
         await pilot.press("s", "escape")
         await pilot.pause()
-        assert advice(screen) == ""
+        assert question(screen) == ""
         assert isinstance(pilot.app.screen, LiveRunScreen)
         assert not run.stop_path.exists()
 
