@@ -71,7 +71,7 @@ def ensemble_fit(process: Process, displacements: Array, start: float = 0.0) -> 
     if memory == "independent":
         # single precision has exact zeros, about one in ten million normal numbers: they have no logarithm
         moved = steps != 0
-        logs = np.log(np.abs(steps), where=moved, out=np.zeros(steps.shape))
+        logs = np.log(np.abs(steps), where=moved, out=np.zeros(steps.shape), dtype=np.float64)
         with np.errstate(invalid="ignore"):  # of a time at which nothing moved there is no mean
             typical = np.exp(logs.sum(axis=0) / moved.sum(axis=0))
         alpha, log_d = log_square_fit(typical[None], start)[0]

@@ -110,5 +110,18 @@ def test_an_ensemble_is_fitted_as_its_process_wants(process, alpha):
     assert np.log(found[1] / 1e-3) == pytest.approx(0, abs=0.08)
 
 
+def test_exact_zeros_do_not_spoil_the_fit_of_an_ensemble():
+    displacements = sbm(np.random.default_rng(18), 0.7, 1e-3, 4000, 399, start=33)
+    whole = ensemble_fit(ScaledBrownianMotion(), displacements, 33)
+    displacements[[5, 70, 900], [3, 200, 398]] = 0
+    assert ensemble_fit(ScaledBrownianMotion(), displacements, 33) == pytest.approx(whole, rel=1e-3)
+
+
+def test_an_ensemble_that_does_not_move_at_a_time_has_no_fit():
+    displacements = sbm(np.random.default_rng(18), 0.7, 1e-3, 20, 50, start=33)
+    displacements[:, 7] = 0
+    assert np.isnan(ensemble_fit(ScaledBrownianMotion(), displacements, 33)).all()
+
+
 def test_no_fit_is_offered_for_a_process_without_an_exponent():
     assert ensemble_fit(BrownianMotion(), np.ones((2, 20))) is None
