@@ -88,6 +88,7 @@ def train(
         state = read_state(run) if resume else None
         threads = threads or (run.info.threads if resume else 0)
         torch.set_num_threads(threads or 1)
+        limit_threads(threads or 1)
         run.claim(threads, device, team.trainer)
         lock.keep_beating()
         try:
@@ -295,14 +296,10 @@ class _Trainer:
 
     def _validation(self) -> Validation:
         """Of the whole validation set, each process having seen its share."""
-        own, team, rows = (
-            validate(self.model, self._validation_batches()),
-            self.team,
-            len(self.data.validation),
-        )
-        return Validation(
-            team.gather(own.nll, rows), team.mean(own.kl, len(own.nll)), team.gather(own.mu, rows)
-        )
+        own = validate(self.model, self._validation_batches())
+        team, rows = self.team, len(self.data.validation)
+        kl = team.mean(own.kl, len(own.nll))
+        return Validation(team.gather(own.nll, rows), kl, team.gather(own.mu, rows))
 
     def _validation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The validation set with latent noise that is the same every time."""
