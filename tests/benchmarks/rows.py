@@ -100,6 +100,25 @@ def _epoch(toy: bool) -> Measured:
     return compare(their_epoch, our_epoch, 1 if toy else 5)
 
 
+def _fresh(toy: bool) -> Measured:
+    """Per cent of an epoch's steps that drawing its trajectories anew takes."""
+    recipe = with_overrides(Recipe(), {"dataset.trajectories": "420" if toy else "25200"})
+    if toy:
+        recipe = with_overrides(
+            recipe, {"training.batch": "16", "process.grid.alpha": "{ low = 0.2, high = 1.8, n = 4 }"}
+        )
+    data = TrainingData.prepare(recipe, ScaledBrownianMotion())
+    x, noise = _batch(recipe.training.batch)
+    model = _model()
+    optimizer = make_optimizer(model, RATE)
+    found = []
+    for _ in range(2 if toy else 8):
+        drawing = seconds(lambda: next(data.batches(0)))  # all are drawn before the first batch
+        step = seconds(lambda: train_step(model, optimizer, x, noise, BETA, CLIP))
+        found.append(100 * drawing / (step * data.steps_per_epoch))
+    return Measured.of(found[1:])
+
+
 def _generation(count: int, steps: int, plain_does: float = 1.0) -> Callable[[bool], Measured]:
     def measure(toy: bool) -> Measured:
         batch, length = (min(count, 8), 20) if toy else (count, steps)
@@ -167,6 +186,7 @@ def _floor(toy: bool) -> Measured:
 ROWS = (
     Row("step", "training step, batch 256", 2.0, 2.5, _step),
     Row("epoch", "epoch with validation", 2.5, 3.0, _epoch),
+    Row("fresh", "fresh data's part of an epoch", 3, 1, _fresh, unit="%", most=True),
     Row("generation_1000x200", "generation, 1,000 x 200", 15, 22, _generation(1000, 200)),
     Row("generation_16x200", "generation, 16 x 200", 25, 40, _generation(16, 200)),
     Row("generation_16x6000", "generation, 16 x 6,000", 28, 40, _generation(16, 6000, 0.1)),
