@@ -17,9 +17,10 @@ from spivae.errors import SpivaeError
 from spivae.model.arguments import ModelArgs
 from spivae.model.fast import network
 from spivae.model.fast import step as fast
-from spivae.model.fast.arena import Arena, arena
+from spivae.model.fast.plans import Plan, plan
 from spivae.model.fast.rows import stretch
 from spivae.model.fast.threads import in_threads, parts
+from spivae.model.fast.tree import mapped
 from spivae.model.losses import Loss, Parts, judged_steps
 from spivae.model.paths import forward, gradients, losses, path_of, why_plain
 from spivae.model.scaled import build_scaled
@@ -282,7 +283,7 @@ def test_predictions_outlive_the_next_ones() -> None:
 
 def test_backward_after_the_next_pass_is_refused() -> None:
     model = make()
-    weights = network.prepare(model)
+    weights = mapped(fast.leaf, network.prepare(model))
     early = network.output(model, weights, batch(), None)
     network.output(model, weights, batch(), None)
     with pytest.raises(RuntimeError, match="the activations of this pass are gone"):
@@ -348,25 +349,50 @@ def test_stretching_by_parts_gives_what_stretching_at_once_gives(index: list[int
     assert torch.equal(found[last], wanted)
 
 
-def test_the_arena_gives_the_same_memory_again_after_a_reset() -> None:
-    memory = Arena()
-    memory.take(1000, 3)  # before a reset, it cannot know how much is needed
-    memory.reset()
-    first = memory.take(1000, 3)
-    with memory.scratch():
-        inside = memory.take(10)
-    assert memory.take(10).data_ptr() == inside.data_ptr()
-    assert first.data_ptr() % 64 == 0
-    memory.reset()
-    assert memory.take(5).data_ptr() == first.data_ptr()
-    with pytest.raises(RuntimeError, match="are gone"):
-        memory.check(1)
+class Squares(Plan):
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.out, self.more = self.take(count, 3), self.take(10)
 
 
-def test_every_thread_has_an_arena_of_its_own() -> None:
-    found: list[Arena] = []
-    thread = threading.Thread(target=lambda: found.append(arena()))
+def test_a_thread_keeps_its_plans_and_forgets_the_oldest() -> None:
+    first = plan(Squares, 4)
+    assert plan(Squares, 4) is first
+    for count in range(5, 30):
+        plan(Squares, count)
+        assert plan(Squares, 4) is first  # used, so not the oldest
+    recent = plan(Squares, 29)
+    for count in range(30, 60):
+        plan(Squares, count)
+    assert plan(Squares, 29) is not recent
+
+
+def test_the_memory_of_a_plan_begins_with_zeros_at_lines_of_the_cache() -> None:
+    made = Squares(1000)
+    for taken in (made.out, made.more):
+        assert taken.data_ptr() % 64 == 0
+        assert not taken.any()
+    assert made.more.data_ptr() >= made.out.data_ptr() + made.out.nbytes
+
+
+def test_a_plan_made_while_nothing_is_learnt_serves_a_training_too() -> None:
+    found: list[Parts] = []
+
+    def work() -> None:  # in a thread without plans
+        model, x = make(), batch()
+        with torch.inference_mode():
+            forward(model, x)
+        found.append(gradients(model, x, latent_noise(model, 5), 0.1))
+
+    thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found[0] is not arena()
-    assert arena() is arena()
+    assert found
+
+
+def test_every_thread_has_plans_of_its_own() -> None:
+    found: list[Plan] = []
+    thread = threading.Thread(target=lambda: found.append(plan(Squares, 4)))
+    thread.start()
+    thread.join()
+    assert found[0] is not plan(Squares, 4)

@@ -26,16 +26,15 @@ from spivae.model.wavenet import ResidualBlock
 class Block(NamedTuple):
     """A residual block. Rows of `gate`: K taps of the residual stream, oldest first, then the conditioning.
 
-    The first block's rows are the K + 1 past displacements, newest first, then the conditioning.
+    The first block's rows are the K + 1 past displacements, oldest first, then the conditioning.
     """
 
     gate: Tensor  # (K * res + conditioning width, 2 * res)
-    residual: Tensor | None  # (res, res); the last block's leads nowhere
-    skip: Tensor  # (res, skip)
+    outputs: Tensor  # (res, skip + res): to the skips and the residual stream; the last block's lack these
 
 
 class Folded(NamedTuple):
-    entry: Tensor  # (2, res): the residual stream of the last two displacements, newest first
+    entry: Tensor  # (2, res): the residual stream of the last two displacements, oldest first
     blocks: list[Block]
     skip_bias: Tensor  # (skip,)
     hidden: Tensor  # (skip, skip)
@@ -55,7 +54,7 @@ def fold(model: WaveNetVAE) -> Folded:
     kernel, count = args.res_kernel_size, args.layer_size
     first = model.init_conv.weight[:, 0, 0]  # (res,)
     causal = model.causal.conv.weight  # (res, res, 2)
-    entry = torch.stack([causal[..., 1] @ first, causal[..., 0] @ first])
+    entry = torch.stack([causal[..., 0] @ first, causal[..., 1] @ first])
     # what the stream lacks: the biases so far
     missing = causal.sum(2) @ bias_of(model.init_conv) + bias_of(model.causal.conv)
     blocks = []
@@ -66,18 +65,17 @@ def fold(model: WaveNetVAE) -> Folded:
         bias = bias_of(block.dilated.conv) + taps.sum(2) @ missing
         rows = taps.permute(2, 1, 0)  # (K, res, 2 * res)
         if i == 0:
-            past = entry @ rows.flip(0)  # (K, 2, 2 * res): tap k sees displacements k + 1 and k + 2 ago
+            past = entry @ rows  # (K, 2, 2 * res): tap k sees the past displacements k and k + 1
             gate = F.pad(past[:, 0], (0, 0, 0, 1)) + F.pad(past[:, 1], (0, 0, 1, 0))
         else:
             gate = rows.reshape(kernel * args.res_channels, -1)
-        residual = None
+        outputs = block.conv_skip.weight[..., 0].T / math.sqrt(count)
+        skip_bias = skip_bias + bias_of(block.conv_skip)
         if i < count - 1:
             scale = math.sqrt(0.5) * 2 ** (-(i + 1) / 2)
-            residual = scale * block.conv_res.weight[..., 0].T
+            outputs = torch.cat([outputs, scale * block.conv_res.weight[..., 0].T], dim=1)
             missing = missing + scale * bias_of(block.conv_res)
-        skip = block.conv_skip.weight[..., 0].T / math.sqrt(count)
-        skip_bias = skip_bias + bias_of(block.conv_skip)
-        blocks.append(Block(torch.cat([gate, _conditioning(args.c_channels, block, bias)]), residual, skip))
+        blocks.append(Block(torch.cat([gate, _conditioning(args.c_channels, block, bias)]), outputs))
     hidden, out = (layer for layer in model.out_conv if isinstance(layer, nn.Conv1d))
     return Folded(
         entry,

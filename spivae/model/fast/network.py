@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spivae.model.arguments import ModelArgs
-from spivae.model.fast.arena import arena
 from spivae.model.fast.folding import Folded, bias_of, conditioning_width, fold
 from spivae.model.fast.rows import Stretch, conditioning, encoder_features, stretch
 from spivae.model.fast.trunk import trunk
@@ -42,17 +41,18 @@ def prepare(model: WaveNetVAE) -> Weights:
 def _convolutions(vae: VAE) -> Convolutions:
     convs = [layer for layer in vae.encoder if isinstance(layer, nn.Conv1d)]
     transposed = [layer for layer in vae.convt if isinstance(layer, nn.ConvTranspose1d)]
-    decoder = [layer.weight.permute(1, 2, 0).flip(1).contiguous() for layer in transposed]
+    # a transposed convolution is one with the kernel turned round
+    decoder = [layer.weight.permute(2, 0, 1).flip(0) for layer in transposed]
     decoder_bias = [bias_of(layer) for layer in transposed]
     # the conditioning's further channels: one that is always one, and zeros
     channels = len(decoder_bias[-1])
     width = conditioning_width(channels)
-    decoder[-1] = F.pad(decoder[-1], (0, 0, 0, 0, 0, width - channels))
+    decoder[-1] = F.pad(decoder[-1], (0, width - channels))
     one = F.one_hot(torch.tensor(channels), width).to(decoder[-1].dtype)
     decoder_bias[-1] = F.pad(decoder_bias[-1], (0, width - channels)) + one
     return Convolutions(
         torch.cat([convs[0].weight[:, 0].T, bias_of(convs[0])[None]]),
-        [layer.weight.permute(0, 2, 1).contiguous() for layer in convs[1:]],
+        [layer.weight.permute(2, 1, 0).contiguous() for layer in convs[1:]],
         [bias_of(layer) for layer in convs[1:]],
         decoder,
         decoder_bias,
@@ -65,42 +65,43 @@ def output(
     """What the model says of x (B, 1, L) at z = mu, or at z = mu + sigma * noise for noise (B, Z).
 
     With `learn`, what it learns from (see `WaveNetVAE.learn`), without the conditioning.
-    It lies in this thread's arena: done with, backward pass and all, before the next call.
+    It lies in this thread's memory: done with, backward pass and all, before the next call.
     """
-    arena().reset()
     return FORMS[type(model)](model, weights, x, noise, learn)
 
 
 def _wavenet_vae(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None, learn: bool) -> Output:
     batch, _, length = x.shape
+    steps = x[:, 0].T.contiguous()  # (L, B)
     c = None
     if weights.convolutions is None:
         mu = logvar = x.new_zeros(batch, 0)
-        rows = arena().take(batch * length, conditioning_width(0)).zero_()
+        rows = x.new_zeros(length * batch, conditioning_width(0))
         rows[:, 0] = 1
     else:
         assert isinstance(model.vae, VAE)
-        mu, logvar = _encode(model.vae, weights.convolutions, x[:, 0])
+        mu, logvar = _encode(model.vae, weights.convolutions, steps)
         rows = _decode(model.vae, weights.convolutions, drawn(mu, logvar, noise))
-        c = rows.view(batch, length, -1)[..., : model.c_channels].transpose(1, 2)
-    raw = trunk(x[:, 0], rows, weights.trunk)
-    return Output(raw[..., model.receptive_field :].transpose(0, 1), mu, logvar, c)
+        if not learn:
+            c = rows.view(length, batch, -1)[..., : model.c_channels].permute(1, 2, 0)
+    raw = trunk(steps, rows, weights.trunk)
+    return Output(raw.permute(2, 0, 1), mu, logvar, c)
 
 
 def _scaled(model: WaveNetVAE, weights: Weights, x: Tensor, noise: Tensor | None, learn: bool) -> Output:
     assert isinstance(model, ScaledWaveNetVAE)
-    batch = len(x)
     mu, logvar = model.vae.encode(x)
     given, log_scale, taps = model.vae.conditions(drawn(mu, logvar, noise))
     c = None if learn else model.vae.carried(given, log_scale, taps)
     u = scaled(x[:, 0], log_scale)
     if learn and model.args.whole:
         u, given = model.from_the_beginning(u, given)
-    width, length = conditioning_width(model.c_channels), u.shape[1]
-    one = given.new_ones(1, 1, 1).expand(batch, length, 1)
-    rows = F.pad(torch.cat([given, one], dim=2), (0, width - model.c_channels - 1))
-    raw = trunk(u, rows.view(batch * length, width), weights.trunk)
-    pred = model.unscaled(raw[..., model.receptive_field :].transpose(0, 1), u, log_scale, taps)
+    batch, length = u.shape
+    width = conditioning_width(model.c_channels)
+    one = given.new_ones(1, 1, 1).expand(length, batch, 1)
+    rows = F.pad(torch.cat([given.transpose(0, 1), one], dim=2), (0, width - model.c_channels - 1))
+    raw = trunk(u.T.contiguous(), rows.view(length * batch, width), weights.trunk)
+    pred = model.unscaled(raw.permute(2, 0, 1), u, log_scale, taps)
     return Output(pred, mu, logvar, c)
 
 
@@ -111,23 +112,21 @@ FORMS: dict[type[WaveNetVAE], Callable[[WaveNetVAE, Weights, Tensor, Tensor | No
 }
 
 
-def _encode(vae: VAE, weights: Convolutions, x: Tensor) -> tuple[Tensor, Tensor]:
+def _encode(vae: VAE, weights: Convolutions, steps: Tensor) -> tuple[Tensor, Tensor]:
     args = vae.args
-    features = encoder_features(x, weights.first, weights.encoder, weights.encoder_bias)
-    size = (1, args.avg_size)
-    pooled = torch.cat([F.adaptive_max_pool2d(features, size), F.adaptive_avg_pool2d(features, size)], dim=1)
-    dense = vae.encoder[2 * len(args.nf) + 1 :]
-    mu, logvar = dense(pooled[:, :, 0]).chunk(2, dim=1)
+    pooled = encoder_features(steps, args.avg_size, weights.first, weights.encoder, weights.encoder_bias)
+    mu, logvar = vae.encoder[2 * len(args.nf) + 1 :](pooled).chunk(2, dim=1)
     return mu, logvar
 
 
 def _decode(vae: VAE, weights: Convolutions, z: Tensor) -> Tensor:
     args = vae.args
-    features = vae.decoder(z).view(len(z), args.nf[-1], -1).transpose(1, 2)
+    features = vae.decoder(z).view(len(z), args.nf[-1], -1).permute(2, 0, 1)
     return conditioning(features, _stretch(args), weights.decoder, weights.decoder_bias)
 
 
 @functools.cache
+@torch.inference_mode(False)  # kept for trainings too, whichever comes first
 def _stretch(args: ModelArgs) -> Stretch:
     """What the readable form does with the decoder's features, as rows to take."""
     positions = torch.arange(2 * args.avg_size, dtype=torch.float32)[None, None]

@@ -1,8 +1,4 @@
-"""The convolutions of the VAE on rows, with their backward passes.
-
-Rows are (B * L, channels), as in `trunk`: one length for every layer. A kernel of three is centred, so a
-feature map that is n shorter on either side lies in the middle rows of its trajectory.
-"""
+"""The convolutions of the VAE on rows, with their backward passes; rows as in `trunk`."""
 
 from __future__ import annotations
 
@@ -10,36 +6,221 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import adaptive_avg_pool1d
 
-from spivae.model.fast.arena import arena
-from spivae.model.fast.trunk import relu_gradient
+from spivae.model.fast.plans import Plan, plan
+from spivae.model.fast.trunk import add, add_product, relu_gradient
 
 
-def encoder_features(x: Tensor, first: Tensor, kernels: list[Tensor], biases: list[Tensor]) -> Tensor:
-    """The encoder's last feature map (B, C, 1, L - 2n), channels last, of x (B, L).
+def encoder_features(
+    x: Tensor, size: int, first: Tensor, kernels: list[Tensor], biases: list[Tensor]
+) -> Tensor:
+    """The encoder's pooled features (B, 2C, size) of x (L, B), which gets no gradient.
 
-    `first` (4, C) holds the first convolution's taps and bias, `kernels` (C, 3, C') and `biases` the others.
+    `first` (4, C) holds the first convolution's taps and bias, `kernels` (3, C, C') and `biases` the others.
+    The result lies in this thread's memory. Where gradients are needed, so do the activations: call
+    `backward` before the next pass. It adds the gradients of the weights to their `grad`, which must be
+    there.
     """
-    made: Tensor = _Encoder.apply(x, len(kernels), first, *kernels, *biases)  # type: ignore[no-untyped-call]
-    return made.transpose(1, 2)[:, :, None]
+    made = plan(_Encoder, *x.shape, size, first.shape[1], *(kernel.shape[2] for kernel in kernels))
+    if torch.is_grad_enabled():
+        # autograd asks for the backward pass because of the last, a weight
+        return _Encoding.apply(x, made, kernels, biases, first)  # type: ignore[no-any-return, no-untyped-call]
+    return made.forward(x, first, kernels, biases, keep=False)
 
 
 def conditioning(features: Tensor, stretch: Stretch, kernels: list[Tensor], biases: list[Tensor]) -> Tensor:
-    """The conditioning's rows (B * L, width) of the decoder's features (B, U, C)."""
-    made: Tensor = _Decoder.apply(features, stretch, *kernels, *biases)  # type: ignore[no-untyped-call]
-    return made
+    """The conditioning's rows (L * B, width) of the decoder's features (U, B, C); all else as above."""
+    made = plan(_Decoder, *features.shape, stretch, *(kernel.shape[2] for kernel in kernels))
+    if torch.is_grad_enabled():
+        return _Decoding.apply(features, made, kernels, biases, kernels[-1])  # type: ignore[no-any-return, no-untyped-call]
+    return made.forward(features, kernels, biases)
 
 
-# where each row of a convolution's input, and at last of the conditioning, comes from
+class _Encoding(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, made: _Encoder, kernels: list[Tensor], biases: list[Tensor], first: Tensor
+    ) -> Tensor:
+        out = made.forward(x, first, kernels, biases)
+        ctx.made, ctx.number, ctx.weights = made, made.passes, (first, kernels, biases)
+        return out.detach()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        ctx.made.check(ctx.number)
+        if ctx.needs_input_grad[0]:
+            raise RuntimeError("encoder_features: gives no gradient of its input")
+        ctx.made.backward(gradient, *ctx.weights)
+        return None, None, None, None, None
+
+
+class _Decoding(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, features: Tensor, made: _Decoder, kernels: list[Tensor], biases: list[Tensor], _: Tensor
+    ) -> Tensor:
+        out = made.forward(features, kernels, biases)
+        ctx.made, ctx.number, ctx.weights = made, made.passes, (kernels, biases)
+        return out.detach()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        ctx.made.check(ctx.number)
+        return ctx.made.backward(gradient, *ctx.weights), None, None, None, None
+
+
+class _Convolution:
+    """A convolution with a kernel of three, two steps shorter than its source, and its relu."""
+
+    def __init__(self, made: Plan, source: Tensor, d_source: Tensor, batch: int, channels: int) -> None:
+        """`d_source` is where the gradient of the rows `source` goes."""
+        rows = len(source) - 2 * batch
+        here = [slice(k * batch, k * batch + rows) for k in range(3)]
+        self.taps, self.d_taps = [source[rows] for rows in here], [d_source[rows] for rows in here]
+        self.d_end = d_source[rows:]
+        self.out, self.d_out = made.take(rows, channels), made.take(rows, channels)
+
+    def forward(self, kernel: Tensor, bias: Tensor) -> Tensor:
+        torch.addmm(bias, self.taps[0], kernel[0], out=self.out)
+        self.out.addmm_(self.taps[1], kernel[1])
+        self.out.addmm_(self.taps[2], kernel[2])
+        return self.out.relu_()
+
+    def backward(self, kernel: Tensor, bias: Tensor) -> None:
+        """Fills the gradient of the source from that of `out`, which is lost."""
+        gradient = relu_gradient(self.d_out, self.out, 0, grad_input=self.d_out)
+        assert kernel.grad is not None
+        add(bias.grad, gradient.sum(0))
+        for tap, d_weight in zip(self.taps, kernel.grad, strict=True):
+            add_product(d_weight, tap, gradient)
+        torch.mm(gradient, kernel[0].T, out=self.d_taps[0])
+        self.d_end.zero_()
+        self.d_taps[1].addmm_(gradient, kernel[1].T)
+        self.d_taps[2].addmm_(gradient, kernel[2].T)
+
+
+class _Encoder(Plan):
+    def __init__(self, length: int, batch: int, size: int, first: int, *channels: int) -> None:
+        super().__init__()
+        self.batch, rows = batch, (length - 2) * batch
+        # three displacements, and a one for the bias
+        self.taps = self.take(rows, 4)
+        self.taps[:, 3] = 1
+        self.displacements = self.taps[:, :3]
+        self.map, self.d_map = self.take(rows, first), self.take(rows, first)
+        self.convolutions: list[_Convolution] = []
+        last, d_last = self.map, self.d_map
+        for width in channels:
+            self.convolutions.append(_Convolution(self, last, d_last, batch, width))
+            last, d_last = self.convolutions[-1].out, self.convolutions[-1].d_out
+        self.pool = _Pool(self, last, d_last, batch, size)
+
+    def forward(
+        self, x: Tensor, first: Tensor, kernels: list[Tensor], biases: list[Tensor], *, keep: bool = True
+    ) -> Tensor:
+        """With `keep`, what `backward` needs is there afterwards."""
+        self.begin()
+        windows = x.reshape(-1).as_strided(self.displacements.shape, (1, self.batch))
+        self.displacements.copy_(windows)
+        torch.mm(self.taps, first, out=self.map).relu_()
+        for convolution, kernel, bias in zip(self.convolutions, kernels, biases, strict=True):
+            convolution.forward(kernel, bias)
+        return self.pool.forward(keep)
+
+    def backward(self, gradient: Tensor, first: Tensor, kernels: list[Tensor], biases: list[Tensor]) -> None:
+        self.pool.backward(gradient)
+        for convolution, kernel, bias in reversed([*zip(self.convolutions, kernels, biases, strict=True)]):
+            convolution.backward(kernel, bias)
+        relu_gradient(self.d_map, self.map, 0, grad_input=self.d_map)
+        add_product(first.grad, self.taps, self.d_map)
+
+
+class _Pool:
+    """The adaptive maximum and mean of a feature map, side by side on the channel axis."""
+
+    def __init__(self, made: Plan, source: Tensor, d_source: Tensor, batch: int, size: int) -> None:
+        steps, channels = len(source) // batch, source.shape[1]
+        # whole steps side by side: what is compared and summed lies in long rows
+        self.source, self.d_source = source.view(steps, -1), d_source.view(steps, -1)
+        self.means = adaptive_avg_pool1d(torch.eye(steps), size).T.contiguous()  # (size, steps)
+        begins = [steps * k // size for k in range(size)]
+        self.windows = [self.source[begin : -(-steps * (k + 1) // size)] for k, begin in enumerate(begins)]
+        self.begins = torch.tensor(begins)[:, None]
+        self.values = made.take(2, size, batch * channels)  # maxima and means
+        self.places = torch.zeros(size, batch * channels, dtype=torch.long)  # of the maxima
+        self.shape = 2, size, batch, channels
+
+    def forward(self, keep: bool) -> Tensor:
+        for window, value, place in zip(self.windows, self.values[0], self.places, strict=True):
+            if keep:
+                torch.max(window, 0, out=(value, place))
+            else:  # several times faster
+                torch.amax(window, 0, out=value)
+        torch.mm(self.means, self.source, out=self.values[1])
+        _, size, batch, _ = self.shape
+        return self.values.view(self.shape).permute(2, 0, 3, 1).reshape(batch, -1, size)
+
+    def backward(self, gradient: Tensor) -> None:
+        _, size, batch, channels = self.shape
+        wide = gradient.view(batch, 2, channels, size).permute(1, 3, 0, 2).reshape(2, size, -1)
+        torch.mm(self.means.T, wide[1], out=self.d_source)
+        self.d_source.scatter_add_(0, self.places + self.begins, wide[0])
+
+
+class _Decoder(Plan):
+    def __init__(self, positions: int, batch: int, channels: int, stretch: Stretch, *following: int) -> None:
+        super().__init__()
+        self.batch, self.stretch = batch, stretch
+        # from how many steps each map takes
+        steps = [positions, *(len(rows) + 2 for rows in stretch[:-1])]
+        self.back = [_Back(rows, before) for rows, before in zip(stretch, steps, strict=True)]
+        self.convolutions: list[_Convolution] = []
+        # the source of each convolution, between two steps of zeros, and its gradient, (steps, B * channels)
+        self.sources: list[Tensor] = []
+        self.d_sources: list[Tensor] = []
+        for rows, width in zip(stretch, following, strict=False):
+            shape = (len(rows) + 4) * batch, channels
+            framed, d_framed = self.take(*shape), self.take(*shape)
+            self.convolutions.append(_Convolution(self, framed, d_framed, batch, width))
+            inside = slice(2 * batch, -2 * batch)
+            self.sources.append(framed[inside].view(len(rows), -1))
+            self.d_sources.append(d_framed[inside].view(len(rows), -1))
+            channels = width
+        self.rows = self.take(len(stretch[-1]) * batch, channels)
+        self.d_features = self.take(positions, batch, self.sources[0].shape[1] // batch)
+
+    def forward(self, features: Tensor, kernels: list[Tensor], biases: list[Tensor]) -> Tensor:
+        self.begin()
+        made = features.reshape(len(features), -1)
+        for i, convolution in enumerate(self.convolutions):
+            torch.index_select(made, 0, self.stretch[i], out=self.sources[i])
+            made = convolution.forward(kernels[i], biases[i]).view(len(self.stretch[i]) + 2, -1)
+        torch.index_select(made, 0, self.stretch[-1], out=self.rows.view(len(self.stretch[-1]), -1))
+        return self.rows.view(self.rows.shape)
+
+    def backward(self, gradient: Tensor, kernels: list[Tensor], biases: list[Tensor]) -> Tensor:
+        wide = gradient.reshape(len(self.stretch[-1]), -1)
+        for i in reversed(range(len(self.convolutions))):
+            convolution, back = self.convolutions[i], self.back[i + 1]
+            back.add_up(wide, convolution.d_out.view(back.steps, -1))
+            convolution.backward(kernels[i], biases[i])
+            wide = self.d_sources[i]
+        self.back[0].add_up(wide, self.d_features.view(self.back[0].steps, -1))
+        return self.d_features.view(self.d_features.shape)
+
+
+# where each step of a convolution's input, and at last of the conditioning, comes from
 Stretch = tuple[Tensor, ...]
 
 
 def stretch(index: Tensor, positions: int, count: int) -> Stretch:
     """How features, put at `index` (ascending), are stretched before each of `count` convolutions and after.
 
-    A feature that is repeated many times gives equal rows: after n convolutions all but the first 2n + 1. So
-    every convolution gets runs just long enough, and the last rows are repeated where they are needed.
+    A feature that is repeated many times gives equal steps: after n convolutions all but the first 2n + 1. So
+    every convolution gets runs just long enough, and the last steps are repeated where they are needed.
     """
     full = torch.bincount(index, minlength=positions)
     before, maps = torch.ones_like(full), []
@@ -54,115 +235,26 @@ def stretch(index: Tensor, positions: int, count: int) -> Stretch:
     return tuple(maps)
 
 
-class _Encoder(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, count: int, first: Tensor, *weights: Tensor) -> Tensor:
-        take = arena().take
-        (batch, length), flat = x.shape, x.reshape(-1)
-        taps = take(len(flat), 4)
-        taps[:1, 0] = 0
-        taps[1:, 0] = flat[:-1]
-        taps[:, 1] = flat
-        taps[:-1, 2] = flat[1:]
-        taps[-1:, 2] = 0
-        taps[:, 3] = 1
-        maps = [torch.mm(taps, first, out=take(len(flat), first.shape[1])).relu_()]
-        for kernel, bias in zip(weights[:count], weights[count:], strict=True):
-            maps.append(_convolve(maps[-1], kernel, bias, length))
-        ctx.taps, ctx.maps, ctx.kernels = taps, maps, weights[:count]
-        ctx.length, ctx.generation = length, arena().generation
-        return maps[-1].view(batch, length, -1)[:, count + 1 : length - count - 1].clone()
+class _Back:
+    """The way back of a map: what adds up in each of so many steps. Adding step by step is slow, so only what
+    comes to a step beside the first is added.
+    """
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        arena().check(ctx.generation)
-        if ctx.needs_input_grad[0]:
-            raise RuntimeError("encoder_features: gives no gradient of its input")
-        with arena().scratch():
-            take, edge = arena().take, len(ctx.kernels) + 1
-            wide = take(*ctx.maps[-1].shape)
-            of_map = wide.view(len(gradient), ctx.length, -1)
-            of_map[:, :edge] = 0
-            of_map[:, ctx.length - edge :] = 0
-            of_map[:, edge : ctx.length - edge] = gradient
-            kernels: list[Tensor] = []
-            biases: list[Tensor] = []
-            for i in reversed(range(len(ctx.kernels))):
-                of_sum = relu_gradient(wide, ctx.maps[i + 1], 0, grad_input=wide)
-                kernels.insert(0, _kernel_gradient(ctx.maps[i], of_sum))
-                biases.insert(0, of_sum.sum(0))
-                wide = _input_gradient(of_sum, ctx.kernels[i], ctx.length)
-            of_sum = relu_gradient(wide, ctx.maps[0], 0, grad_input=wide)
-            return None, None, ctx.taps.T @ of_sum, *kernels, *biases
+    def __init__(self, rows: Tensor, steps: int) -> None:
+        self.steps = steps
+        begins = torch.cat(
+            [rows.new_ones(1, dtype=torch.bool), rows[1:] != rows[:-1]]
+        )  # ascending, so in runs
+        self.used = rows[begins]
+        self.first = torch.zeros(steps, dtype=torch.long)
+        self.first[self.used] = begins.nonzero()[:, 0]
+        unused = torch.ones(steps, dtype=torch.bool)
+        unused[self.used] = False
+        self.unused = unused.nonzero()[:, 0]
+        self.others = (~begins).nonzero()[:, 0]
+        self.to = rows[self.others]
 
-
-class _Decoder(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, maps: tuple[Tensor, ...], *weights: Tensor) -> Tensor:
-        take, count = arena().take, len(weights) // 2
-        batch, made = len(features), features
-        inputs: list[Tensor] = []
-        outputs: list[Tensor] = []
-        for index, kernel, bias in zip(maps, weights[:count], weights[count:], strict=False):
-            length = len(index) + 2
-            framed = take(batch, length, made.shape[2])
-            framed[:, 0] = 0
-            framed[:, -1] = 0
-            framed[:, 1:-1] = made.index_select(1, index)
-            inputs.append(framed.view(batch * length, -1))
-            outputs.append(_convolve(inputs[-1], kernel, bias, length))
-            made = outputs[-1].view(batch, length, -1)
-        ctx.inputs, ctx.outputs, ctx.maps, ctx.kernels = inputs, outputs, maps, weights[:count]
-        ctx.batch, ctx.positions, ctx.generation = batch, features.shape[1], arena().generation
-        rows = take(batch, len(maps[-1]), made.shape[2])
-        torch.index_select(made, 1, maps[-1], out=rows)
-        return rows.view(-1, made.shape[2]).detach()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        arena().check(ctx.generation)
-        kernels: list[Tensor] = []
-        biases: list[Tensor] = []
-        wide = gradient.view(ctx.batch, len(ctx.maps[-1]), -1)
-        with arena().scratch():
-            for i in reversed(range(len(ctx.kernels))):
-                length = len(ctx.maps[i]) + 2
-                output = ctx.outputs[i]
-                of_sum = arena().take(*output.shape).zero_()
-                of_sum.view(ctx.batch, length, -1).index_add_(1, ctx.maps[i + 1], wide)
-                relu_gradient(of_sum, output, 0, grad_input=of_sum)
-                kernels.insert(0, _kernel_gradient(ctx.inputs[i], of_sum))
-                biases.insert(0, of_sum.sum(0))
-                wide = _input_gradient(of_sum, ctx.kernels[i], length).view(ctx.batch, length, -1)[:, 1:-1]
-            of_features = wide.new_zeros(ctx.batch, ctx.positions, wide.shape[2])
-            of_features.index_add_(1, ctx.maps[0], wide)
-            return of_features, None, *kernels, *biases
-
-
-def _convolve(rows: Tensor, kernel: Tensor, bias: Tensor, length: int) -> Tensor:
-    """relu of the convolution with a kernel (C', 3, C), zeros around every trajectory."""
-    made = _images(rows, length)
-    made = F.conv2d(made, kernel.permute(0, 2, 1)[:, :, None], bias, padding=(0, 1))
-    flat = made.permute(0, 2, 3, 1).reshape(len(rows), -1)
-    return torch.clamp_min(flat, 0, out=arena().take(*flat.shape))
-
-
-def _input_gradient(gradient: Tensor, kernel: Tensor, length: int) -> Tensor:
-    turned = kernel.flip(1).permute(2, 1, 0).contiguous()
-    made = F.conv2d(_images(gradient, length), turned.permute(0, 2, 1)[:, :, None], padding=(0, 1))
-    return made.permute(0, 2, 3, 1).reshape(len(gradient), -1)
-
-
-def _kernel_gradient(rows: Tensor, gradient: Tensor) -> Tensor:
-    made = gradient.new_empty(gradient.shape[1], 3, rows.shape[1])
-    torch.mm(gradient[1:].T, rows[:-1], out=made[:, 0])
-    torch.mm(gradient.T, rows, out=made[:, 1])
-    torch.mm(gradient[:-1].T, rows[1:], out=made[:, 2])
-    return made
-
-
-def _images(rows: Tensor, length: int) -> Tensor:
-    """Rows as images (B, C, 1, L) with the channels last: in this layout convolutions are fast."""
-    return rows.view(-1, 1, length, rows.shape[1]).permute(0, 3, 1, 2)
+    def add_up(self, wide: Tensor, out: Tensor) -> None:
+        torch.index_select(wide, 0, self.first, out=out)
+        out.index_fill_(0, self.unused, 0)
+        out.index_add_(0, self.to, wide.index_select(0, self.others))

@@ -16,8 +16,8 @@ from spivae.model.fast.tree import mapped, tensors
 from spivae.model.losses import Loss, Parts, judged_steps
 from spivae.model.vae import Output, WaveNetVAE
 
-# trajectories that a thread computes at once: fewer leave the time to Python, more fall out of the caches
-AT_ONCE = 64
+# rows that a thread computes at once: fewer leave the time to Python, more fall out of the caches
+ROWS = 25600
 
 Made = TypeVar("Made")
 
@@ -33,12 +33,12 @@ def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -
     prepared = prepare(model)
 
     def work(thread: int, rows: slice) -> tuple[list[Parts], list[Tensor | None]]:
-        (replica, own), weights = replicas[thread], mapped(_leaf, prepared)
+        (replica, own), weights = replicas[thread], mapped(leaf, prepared)
         for weight in own:
             weight.grad = None
         made = []
         with torch.enable_grad():
-            for part in parts(rows, AT_ONCE):
+            for part in parts(rows, _at_once(x)):
                 said = output(replica, weights, x[part], None if noise is None else noise[part], learn=True)
                 found = loss.learnt(said, x[part], judged)
                 (found.loss.sum() / len(x)).backward()  # type: ignore[no-untyped-call]
@@ -57,8 +57,15 @@ def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -
     return _joined([found for made, _ in done for found in made])
 
 
-def _leaf(weight: Tensor) -> Tensor:
-    return weight.detach().requires_grad_()
+def leaf(weight: Tensor) -> Tensor:
+    """The same weight with a gradient of its own, of which the fast form makes sums."""
+    found = weight.detach().requires_grad_()
+    found.grad = torch.zeros_like(found)
+    return found
+
+
+def _at_once(x: Tensor) -> int:
+    return max(1, ROWS // x.shape[-1])
 
 
 def losses(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -> Parts:
@@ -91,7 +98,7 @@ def _each(
         with torch.inference_mode(inference), torch.no_grad():
             return [
                 use(output(model, weights, x[part], None if noise is None else noise[part]), part)
-                for part in parts(rows, AT_ONCE)
+                for part in parts(rows, _at_once(x))
             ]
 
     return [made for share in in_threads(work, len(x)) for made in share]
