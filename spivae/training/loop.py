@@ -62,7 +62,7 @@ def train(
     process: Process,
     *,
     threads: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     events: Events | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     resume: bool = False,
@@ -75,10 +75,12 @@ def train(
     `stopped`, in place of `last`). `resume` goes on from that state, with the threads of before, to the very
     weights of a training that was never interrupted; without a state it begins anew.
 
-    `threads` are chosen by a short probe where they are not given. Several processes train it together as a
+    `threads` are chosen by a short probe where they are not given; the `device` is then the one that the run
+    was trained on, or is to be (see `spivae.training.device`). Several processes train it together as a
     `team`, each of which calls this; the first one writes and tells. Raises Locked where another process
-    trains this run; WorkFailed where the loss is no longer finite, where the memory does not suffice, where
-    the run is taken away (LockLost), or where a process of the team is gone (WorkerLost).
+    trains this run; SpivaeError where the device is not to be had; WorkFailed where the loss is no longer
+    finite, where the memory does not suffice, where the run is taken away (LockLost), or where a process of
+    the team is gone (WorkerLost).
     """
     check_threads(threads)
     events, team = events or Events(), team or ALONE
@@ -87,13 +89,14 @@ def train(
         run.sweep_up()
         state = read_state(run) if resume else None
         threads = threads or (run.info.threads if resume else 0)
+        found = team.usable(device or run.info.device, run)
         torch.set_num_threads(threads or 1)
         limit_threads(threads or 1)
-        run.claim(threads, device, team.trainer)
+        run.claim(threads, found, team.trainer)
         lock.keep_beating()
         try:
             trainer = _Trainer(
-                run, process, threads or None, team.device(device), events, should_stop, lock, team, state
+                run, process, threads or None, team.device(found), events, should_stop, lock, team, state
             )
             events.started(run)
             outcome = trainer.train()
@@ -158,6 +161,8 @@ class _Trainer:
 
     def _chosen_threads(self) -> int:
         """By a few passes that leave the weights as they are."""
+        if self.device != "cpu":  # beside a GPU, threads do nothing but make data
+            return free_threads(self.run)
         x, noise = (self._tensor(array) for array in example(self.recipe, self.process))
 
         def step() -> None:
