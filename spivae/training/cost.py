@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from spivae.dataset import simulate
+from spivae.model.moving import to_device
 from spivae.model.paths import losses, path_of, why_plain
 from spivae.process import Process
 from spivae.training.cells import KEPT_EPOCHS, MAX_CELLS, MAX_MEANS
@@ -66,7 +67,7 @@ def estimate(
     train, validation = (share * cells for share in recipe.shares(cells))
     recipe.check_batch(train)
     model = recipe.architecture.build(args, torch.Generator().manual_seed(table.seed)).to(device)
-    x, noise = (torch.from_numpy(array).to(device) for array in example(recipe, process))
+    x, noise = (to_device(torch.from_numpy(array), device) for array in example(recipe, process))
     optimizer = make_optimizer(model, 1e-6)
 
     def step() -> None:

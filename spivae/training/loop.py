@@ -22,7 +22,8 @@ from spivae.checkpoint import Checkpoint, write
 from spivae.cores import usable_threads
 from spivae.errors import WorkFailed
 from spivae.model.latents import surviving
-from spivae.model.losses import Loss, Parts
+from spivae.model.losses import Loss
+from spivae.model.moving import to_device
 from spivae.model.paths import forward, gradients, path_of, why_plain
 from spivae.model.vae import WaveNetVAE
 from spivae.process import Process
@@ -224,7 +225,7 @@ class _Trainer:
     def _step(self, phase: Phase, x: Any, noise: Any, lr: float, metrics: MetricsWriter) -> None:
         assert self.optimizer is not None
         at, table = self.at, self.recipe.training
-        parts, loss = train_step(
+        means = train_step(
             self.model,
             self.optimizer,
             self._tensor(self.team.share(x)),
@@ -241,17 +242,17 @@ class _Trainer:
             "step": at.step,
             "epoch": at.step / self.data.steps_per_epoch,
             "phase": at.phase,
-            "loss": loss,
-            "nll": float(parts.nll.mean()),
-            "kl": parts.kl.mean(0).tolist(),
+            "loss": means.loss,
+            "nll": means.nll,
+            "kl": means.kl,
             "lr": lr,
             "beta": at.beta,
             "seconds": self._seconds(),
         }
         metrics.write(record)
-        if not math.isfinite(loss):
+        if not math.isfinite(means.loss):
             raise WorkFailed(self._diverged(phase))
-        self.losses.append(loss)
+        self.losses.append(means.loss)
         if at.step % self.recipe.training.checkpoint_every == 0:
             self._save_state(metrics)
             self._save("last")
@@ -294,7 +295,7 @@ class _Trainer:
         self.events.epoch(self.run, record)
 
     def _tensor(self, array: Any) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+        return to_device(torch.from_numpy(array), self.device)
 
     def _seconds(self) -> float:
         return round(time.perf_counter() - self.begin, 3)
@@ -390,6 +391,14 @@ def set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, float]) -> f
     return lr
 
 
+class Means(NamedTuple):
+    """What a batch was judged to be before a step."""
+
+    loss: float
+    nll: float  # per step
+    kl: list[float]  # of each latent
+
+
 def train_step(
     model: WaveNetVAE,
     optimizer: torch.optim.Optimizer,
@@ -399,8 +408,8 @@ def train_step(
     clip: float,
     mean_lr: float = 1.0,
     team: Team = ALONE,
-) -> tuple[Parts, float]:
-    """One step on displacements x (B, 1, L) with latent noise (B, Z); the unreduced loss and its mean.
+) -> Means:
+    """One step on displacements x (B, 1, L) with latent noise (B, Z); the means over the batch before it.
 
     Of several processes, each has rows of the batch: the step is that of the whole batch.
 
@@ -418,7 +427,9 @@ def train_step(
     optimizer.step()
     for weight, old in zip(means, before, strict=True):
         torch.lerp(old, weight, mean_lr, out=weight)
-    return parts, float(parts.loss.mean())
+    # in one piece, because reading it waits for the GPU
+    loss, nll, *kl = torch.cat([parts.loss.mean()[None], parts.nll.mean()[None], parts.kl.mean(0)]).tolist()
+    return Means(loss, nll, kl)
 
 
 class Validation(NamedTuple):
@@ -433,12 +444,13 @@ class Validation(NamedTuple):
 def validate(model: WaveNetVAE, batches: Iterator[tuple[Tensor, Tensor]]) -> Validation:
     """NLL per step at z ~ q(z|x), latents and their KL, over batches of (x, noise)."""
     loss = Loss(model.receptive_field, model.c_channels)
-    nll, mu, kl = [], [], torch.zeros(model.args.latents)
+    nll, mu, kl = [], [], torch.zeros(model.args.latents, device=next(model.parameters()).device)
     for x, noise in batches:
         output = forward(model, x, noise)
         parts = loss.parts(output, x)
-        nll.append(parts.nll.mean((1, 2)).cpu().numpy())
-        mu.append(output.mu.cpu().numpy())
-        kl += parts.kl.sum(0).cpu()
-    each = np.concatenate(nll)
-    return Validation(each, (kl / len(each)).tolist(), np.concatenate(mu))
+        # read at the end, because reading waits for the GPU
+        nll.append(parts.nll.mean((1, 2)))
+        mu.append(output.mu)
+        kl += parts.kl.sum(0)
+    each = torch.cat(nll).cpu().numpy()
+    return Validation(each, (kl / len(each)).tolist(), torch.cat(mu).cpu().numpy())
