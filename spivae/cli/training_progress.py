@@ -43,6 +43,11 @@ class Lines:
             self.before = None
             self.write(f"goes on after step {run.info.resumed_at:,}")
         info = run.info
+        for change in info.changes:
+            if change.step == info.resumed_at:
+                self.warn(
+                    f"goes on otherwise ({change.said}): no longer bit for bit an uninterrupted training"
+                )
         how = computing(info.device, info.code_path, info.why_plain, info.threads)
         count = info.nproc * info.nnodes
         self.write(f"{how} in each of {count} processes" if count > 1 else how)

@@ -35,9 +35,9 @@ from spivae.training.memory import check_memory, needed_memory
 from spivae.training.metrics import MetricsWriter, epochs_so_far
 from spivae.training.processes import WorkerLost
 from spivae.training.recipe import Phase, to_table
-from spivae.training.run import Run
+from spivae.training.run import Change, Run
 from spivae.training.schedule import growing, one_cycle
-from spivae.training.state import Position, State, fingerprint, read_state, write_state
+from spivae.training.state import Position, State, Way, fingerprint, read_state, write_state
 from spivae.training.threads import check_threads, choose, free_threads
 
 WEIGHT_DECAY = 0.01
@@ -156,9 +156,18 @@ class _Trainer:
         self.begin = time.perf_counter() - self.at.seconds
         info.steps = recipe.epochs * self.data.steps_per_epoch
         info.resumed_at = self.at.step
+        info.changes = self._changes()
         info.grid = cell_axes(self.process, self.data.grid)
         self.run.save()
         self.team.check_same(self.at.step, checksum(list(self.model.parameters())))
+
+    def _changes(self) -> tuple[Change, ...]:
+        """The changes of way behind the state that it goes on from, and the one from here on, if any."""
+        info, at = self.run.info, self.at
+        before, at.way = at.way, Way(info.device, info.code_path, info.threads, self.team.size)
+        said = at.way.changes(before) if before is not None else ""
+        kept = [change for change in info.changes if change.step < at.step]
+        return (*kept, *([Change(at.step, said)] if said else []))
 
     def _chosen_threads(self) -> int:
         """By a few passes that leave the weights as they are."""

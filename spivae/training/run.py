@@ -36,6 +36,13 @@ class CellAxis(msgspec.Struct, frozen=True):
     scale: Literal["linear", "log"] = "linear"
 
 
+class Change(msgspec.Struct, frozen=True):
+    """After which step a training went on in another way, and in which: its bits are others from there on."""
+
+    step: int
+    said: str
+
+
 class RunInfo(msgspec.Struct):
     """run.json: who trains what, where, and how far it is."""
 
@@ -64,6 +71,7 @@ class RunInfo(msgspec.Struct):
     error: str | None = None
     attempt: int = 0  # how many times a trainer has taken it up
     resumed_at: int = 0  # the step after which the newest attempt began
+    changes: tuple[Change, ...] = ()  # of the way in which it is computed
     lr_scale: float = 1.0  # times the recipe's learning rates
 
 

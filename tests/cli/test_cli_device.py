@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from spivae.training import recipe as recipes
+from spivae.training.loop import train
 from spivae.training.run import Run, list_runs
 from spivae.training.sweep import Sweep
+from spivae_plugins.sbm import ScaledBrownianMotion
 
 Spivae = Callable[..., Any]
 
@@ -81,6 +83,20 @@ def test_a_resumed_run_is_not_moved_to_another_device_unasked(
     assert spivae("resume", run.path, "--nproc", 1, "--device", "cpu").code == 0
     run.refresh()
     assert (run.info.state, run.info.device) == ("finished", "cpu")
+
+
+def test_a_training_that_goes_on_in_another_way_says_so_in_a_line(
+    spivae: Spivae, tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = Run.create(tmp_path, recipes.load(tiny_recipe))
+    asked = iter([False, False, True])
+    assert train(run, ScaledBrownianMotion(), threads=1, should_stop=lambda: next(asked)) == "stopped"
+    with monkeypatch.context() as patch:
+        patch.setattr("spivae.training.loop.path_of", lambda model: "plain")
+        resumed = spivae("resume", run.path, "--threads", 2)
+    said = "warning: goes on otherwise (code path plain, not fast; threads 2, not 1): no longer bit for bit"
+    assert resumed.err.splitlines()[2] == f"{said} an uninterrupted training"
+    assert resumed.err.count("warning") == 1
 
 
 def test_the_wish_is_noted_where_nothing_computes(
