@@ -59,8 +59,8 @@ def resume(
     its unique beginning, or a path; of a sweep, all that was stopped, killed or has failed goes back into its
     queue. What Slurm has trained is handed to Slurm again, with what was asked for before.
 
-    Where the device of before is not there, nothing is trained. With another --device, --threads or --nproc it
-    goes on to other roundings, which it says in a line and notes in run.json.
+    Where the device of before is not there, nothing is trained. With another --device, --threads or --nproc
+    it goes on to other roundings, says so in a line, and notes it in run.json.
 
     --json: {id, path}, with Slurm also job, printed when the training begins.
     """
