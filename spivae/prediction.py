@@ -70,6 +70,7 @@ def predict(
 
     from spivae.errors import SpivaeError
     from spivae.model.losses import kl, mixture, nll
+    from spivae.model.moving import to_device
     from spivae.model.paths import forward
 
     if dataset.steps <= model.args.first_predicted or (
@@ -87,11 +88,11 @@ def predict(
             columns.setdefault(name, []).append(value.cpu().numpy())
 
     for start in range(0, max(len(dataset), 1), batch):
-        x = torch.from_numpy(dataset.displacements[start : start + batch]).to(device)
+        x = to_device(torch.from_numpy(dataset.displacements[start : start + batch]), device)
         with torch.inference_mode():
             noise = None
             if sample is not None:
-                noise = torch.randn(len(x), model.args.latents, generator=sample).to(device)
+                noise = to_device(torch.randn(len(x), model.args.latents, generator=sample), device)
             output = forward(model, x, noise)
             log_weights, means, log_std = mixture(output.pred)
             weights = log_weights.exp()

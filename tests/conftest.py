@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-# before torch is imported: several test processes share two cores
+# before torch is imported: several test processes share two cores, and what they expect is the CPU's
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 TINY = """\
 [process]

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
 
 
-def tell_cost(recipe: Recipe, process: Process, threads: int | None, as_json: bool) -> None:
+def tell_cost(recipe: Recipe, process: Process, threads: int | None, device: str, as_json: bool) -> None:
     """Probe and print: a page, or the fields of `Cost` as JSON."""
     from spivae.training.cost import estimate
 
-    cost = estimate(recipe, process, threads)
+    cost = estimate(recipe, process, threads, device=device)
     if as_json:
         emit_json({name: getattr(cost, name) for name in cost.__dataclass_fields__})
         return
     free = "" if cost.memory_free is None else f" of {wording.size(cost.memory_free)} that are free"
     lines = [
         ("parameters", f"{cost.parameters:,}, receptive field {cost.receptive_field}"),
-        ("computing", computing(cost.code_path, cost.why_plain, cost.threads)),
+        ("computing", computing(cost.device, cost.code_path, cost.why_plain, cost.threads)),
         ("a step", f"{1000 * cost.seconds_per_step:.0f} ms for {recipe.training.batch} trajectories"),
         ("an epoch", f"about {wording.duration(cost.seconds_per_epoch)}, {cost.steps_per_epoch:,} steps"),
         ("all of it", f"about {wording.duration(cost.seconds)}, {wording.plural(cost.epochs, 'epoch')}"),
@@ -52,7 +52,9 @@ def tell_script(recipe: Recipe, base: Path, options: Options, threads: int | Non
         emit(script.rstrip("\n"))
 
 
-def computing(code_path: str, why_plain: str | None, threads: int) -> str:
-    """`fast path, 2 threads`; of a plain one, why."""
+def computing(device: str, code_path: str, why_plain: str | None, threads: int) -> str:
+    """`fast path, 2 threads`; of a plain one, why; on a GPU, on which."""
+    if device != "cpu":
+        return f"{device}, {wording.plural(threads, 'thread')}"
     why = f" ({why_plain})" if why_plain else ""
     return f"{code_path} path{why}, {wording.plural(threads, 'thread')}"

@@ -89,8 +89,9 @@ def train_together(
             run.note_process(os.getpid())
             announce(run, as_json)
             lock.keep_beating()
-            meeting.announce(run)
             try:
+                _settle_device(run)
+                meeting.announce(run)
                 _supervise(meeting, run, threads, asked)
                 run.refresh()
                 if run.info.state in ("queued", "running"):
@@ -103,6 +104,15 @@ def train_together(
                     aborted = isinstance(error, KeyboardInterrupt)
                     run.end_badly("aborted by a second interrupt" if aborted else str(error))
                 raise
+
+
+def _settle_device(run: Run) -> None:
+    """Note what the wish for a device comes to, so that all processes take the same. Raises SpivaeError."""
+    from spivae.training.device import usable_device
+
+    info = run.info
+    info.device = usable_device(info.device, processes=info.nproc, several=True, run=run.id)
+    run.save()
 
 
 def _supervise(meeting: Meeting, run: Run, threads: int | None, asked: list[int]) -> None:
@@ -158,7 +168,7 @@ def _train(path: Path, threads: int | None, store: Any) -> None:
     from spivae.training.run import Run
 
     run = Run.open(path)
-    group = Group(run, store)
+    group = Group(run, store, run.info.device)
     restarts = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
     if group.first:
         if restarts:

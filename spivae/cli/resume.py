@@ -9,6 +9,7 @@ import click
 
 from spivae.cli import common
 from spivae.cli.common import common_options, run_argument, run_dir_option
+from spivae.cli.device_option import device_option
 from spivae.cli.output import note
 from spivae.cli.processes import processes_options
 from spivae.cli.slurm_options import chosen, slurm_options
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     help="Times the recipe's learning rates from here on, as 0.3 after the loss has diverged.",
 )
 @click.option("--threads", type=int, metavar="N", help="Threads  [default: as many as before]")
+@device_option("as before")
 @processes_options
 @click.option(
     "--force", is_flag=True, help="Overrule a trainer on another host that shows no sign of life any more."
@@ -42,6 +44,7 @@ def resume(
     detach: bool,
     lr_scale: float | None,
     threads: int | None,
+    device: str | None,
     processes: Processes,
     force: bool,
     slurm: bool | None,
@@ -56,6 +59,9 @@ def resume(
     its unique beginning, or a path; of a sweep, all that was stopped, killed or has failed goes back into its
     queue. What Slurm has trained is handed to Slurm again, with what was asked for before.
 
+    Where the device of before is not there, nothing is trained. With another --device, --threads or --nproc
+    it goes on to other roundings, says so in a line, and notes it in run.json.
+
     --json: {id, path}, with Slurm also job, printed when the training begins.
     """
     from spivae.cli.train import announce, train_here
@@ -67,9 +73,10 @@ def resume(
     check_threads(threads)
     sweep = find_sweep(run, run_dir)
     if sweep is not None:
-        if lr_scale is not None or threads is not None or force or processes.given:
+        if lr_scale is not None or threads is not None or device is not None or force or processes.given:
             raise SpivaeError(
-                f"{sweep.id}: a sweep takes no --lr-scale, --threads, --nproc or --force; its runs do"
+                f"{sweep.id}: a sweep takes no --lr-scale, --threads, --device, --nproc or --force; "
+                "its runs do"
             )
         sweep.info.slurm = chosen(slurm, asked, sweep.info.slurm)
         sweep.save()
@@ -79,21 +86,22 @@ def resume(
         return
     found = find_run(run, run_dir)
     options, together = chosen(slurm, asked, found.slurm), processes.of(found)
+    changes: dict[str, Any] = {"lr_scale": lr_scale, "force": force, "processes": processes, "device": device}
     if detach or options is not None:
         together.check_detached("--detach" if options is None else "--slurm")
-        relaunch(found, lr_scale=lr_scale, force=force, threads=threads, slurm=options, processes=processes)
+        relaunch(found, threads=threads, slurm=options, **changes)
         announce(found, as_json)
         return
     if together.several:
         from spivae.cli.processes import train_together
 
         def begin() -> Run:
-            prepare(found, lr_scale=lr_scale, force=force, processes=processes)
+            prepare(found, **changes)
             return found
 
         train_together(begin, together, threads, as_json)
         return
     plugins = common.plugins()
-    with prepare(found, lr_scale=lr_scale, force=force, processes=processes):
+    with prepare(found, **changes):
         announce(found, as_json)
         train_here(found, plugins, threads, resume=True)

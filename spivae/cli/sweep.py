@@ -10,6 +10,7 @@ import click
 
 from spivae.cli import common, wording
 from spivae.cli.common import common_options, run_dir_option
+from spivae.cli.device_option import device_option
 from spivae.cli.output import emit, emit_json, paint
 from spivae.cli.run_table import best_id, ordered, run_table
 from spivae.cli.slurm_options import chosen as chosen_for_slurm
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Runs that train at once  [default: as many as there are cores; Slurm: as it has room for]",
+    help="Runs that train at once  [default: as many as there are cores, of --device cuda 1; Slurm: as it "
+    "has room for]",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Of each run  [default: 1; Slurm: --cpus]"
 )
+@device_option("auto: cuda where there is one")
 @click.option("--sort", metavar="KEY", help="Order the table by neg_elbo, nll, kl or a field of the grid.")
 @slurm_options("Hand the runs to Slurm, as one array of jobs.")
 @click.option("--queue", type=click.Path(path_type=Path), hidden=True)
@@ -52,6 +55,7 @@ def sweep(
     overrides: tuple[str, ...],
     jobs: int | None,
     threads: int | None,
+    device: str | None,
     sort: str | None,
     slurm: bool | None,
     queue: Path | None,
@@ -69,6 +73,7 @@ def sweep(
     path, settings, state, epoch, epochs, step, steps, metrics, job}]}, best the id of the run with the lowest
     -ELBO.
     """
+    from spivae.training.device import AUTO
     from spivae.training.differences import short_names
     from spivae.training.sweep import Sweep, find_sweep, work
 
@@ -80,7 +85,8 @@ def sweep(
     if grid:
         from spivae.cli.train import announce
 
-        made = _start(recipe, grid, overrides, jobs, threads, chosen_for_slurm(slurm, asked), run_dir)
+        options = chosen_for_slurm(slurm, asked)
+        made = _start(recipe, grid, overrides, jobs, threads, device or AUTO, options, run_dir)
         announce(made, as_json)
         return
     found = find_sweep(recipe, run_dir)
@@ -103,6 +109,7 @@ def _start(
     overrides: tuple[str, ...],
     jobs: int | None,
     threads: int | None,
+    device: str,
     slurm: Options | None,
     base: Path,
 ) -> Sweep:
@@ -116,12 +123,12 @@ def _start(
         plugins.process(name)  # an unknown one is an error now, not in the background
     if slurm is None:
         threads = threads or 1
-        jobs = jobs or max(1, usable_threads() // threads)
-        made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads)
+        jobs = jobs or (1 if device.startswith("cuda") else max(1, usable_threads() // threads))
+        made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads, device=device)
         made.launch()
         return made
     threads = threads or slurm.cpus or 1
-    made = Sweep.create(base, chosen, values, jobs=jobs or 0, threads=threads, slurm=slurm)
+    made = Sweep.create(base, chosen, values, jobs=jobs or 0, threads=threads, slurm=slurm, device=device)
     try:
         made.launch()
     except BaseException:

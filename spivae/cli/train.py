@@ -15,6 +15,7 @@ import click
 
 from spivae.cli import common
 from spivae.cli.common import assignments, common_options, run_dir_option
+from spivae.cli.device_option import device_option
 from spivae.cli.output import emit, emit_json
 from spivae.cli.processes import processes_options
 from spivae.cli.slurm_options import chosen as chosen_for_slurm
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--threads", type=int, metavar="N", help="Threads  [default: a short probe among the free cores]"
 )
+@device_option("auto: cuda where there is one")
 @processes_options
 @slurm_options("Hand the training to Slurm, as a job; returns at once. --dry-run shows the job script.")
 @click.option("--run", "existing", type=click.Path(path_type=Path), hidden=True)
@@ -58,6 +60,7 @@ def train(
     run_dir: Path,
     dry_run: bool,
     threads: int | None,
+    device: str | None,
     processes: Processes,
     slurm: bool | None,
     existing: Path | None,
@@ -76,18 +79,19 @@ def train(
     What --slurm asks for has its defaults in the table [slurm] of config.toml, under the names of the flags.
 
     --json: {id, path}, with --slurm also job, printed when the run begins. With --dry-run --slurm: {script};
-    with --dry-run alone {parameters, receptive_field, code_path ("fast" | "plain"), why_plain, threads,
-    epochs, steps_per_epoch, seconds_per_step, seconds_per_epoch, seconds, memory, memory_free, disk}, memory
-    and disk in bytes.
+    with --dry-run alone {parameters, receptive_field, device, code_path ("fast" | "plain"), why_plain,
+    threads, epochs, steps_per_epoch, seconds_per_step, seconds_per_epoch, seconds, memory, memory_free,
+    disk}, memory and disk in bytes; memory is the machine's, not a GPU's.
     """
+    from spivae.training.device import AUTO, check_device, usable_device
     from spivae.training.threads import check_threads
 
     check_threads(threads)
     options = chosen_for_slurm(slurm, asked)
     if existing is not None:
-        if recipe is not None or overrides or detach or dry_run or options:
+        if recipe is not None or overrides or device or detach or dry_run or options:
             raise SpivaeError(
-                "--run: takes no recipe, --set, --detach, --slurm or --dry-run; it has its own recipe"
+                "--run: takes no recipe, --set, --device, --detach, --slurm or --dry-run; it has its own"
             )
         if team is None:
             _train_existing(existing, threads)
@@ -100,6 +104,8 @@ def train(
         raise click.UsageError("Missing argument 'RECIPE'", click.get_current_context())
     chosen = read_recipe(recipe, overrides)
     processes.check(chosen)
+    device = device or AUTO
+    check_device(device, processes.several)
     if options is not None:
         processes.check_detached("--slurm")
     plugins = common.plugins()
@@ -114,27 +120,30 @@ def train(
 
         if processes.several:
             raise SpivaeError("--dry-run: tells what one process takes; leave out --nproc and --nnodes")
-        tell_cost(chosen, process, threads, as_json)
+        tell_cost(chosen, process, threads, device, as_json)
         return
     if options is not None:
         from spivae.training.slurm import launch as hand_over
 
-        announce(hand_over(chosen, run_dir, options, threads=threads), as_json)
+        announce(hand_over(chosen, run_dir, options, threads=threads, device=device), as_json)
         return
     if detach:
         from spivae.training.launch import launch
 
         processes.check_detached("--detach")
-        announce(launch(chosen, run_dir, threads=threads, processes=processes), as_json)
+        made = launch(chosen, run_dir, threads=threads, processes=processes, device=device)
+        announce(made, as_json)
         return
     from spivae.training.run import Run
 
+    if device != AUTO:
+        usable_device(device, processes=processes.nproc or 1, several=processes.several)  # or no run is made
     if processes.several:
         from spivae.cli.processes import train_together
 
-        train_together(lambda: Run.create(run_dir, chosen), processes, threads, as_json)
+        train_together(lambda: Run.create(run_dir, chosen, device=device), processes, threads, as_json)
         return
-    run = Run.create(run_dir, chosen)
+    run = Run.create(run_dir, chosen, device=device)
     announce(run, as_json)
     train_here(run, plugins, threads)
 

@@ -42,8 +42,14 @@ class Lines:
         if run.info.resumed_at:
             self.before = None
             self.write(f"goes on after step {run.info.resumed_at:,}")
-        how = computing(run.info.code_path, run.info.why_plain, run.info.threads)
-        count = run.info.nproc * run.info.nnodes
+        info = run.info
+        for change in info.changes:
+            if change.step == info.resumed_at:
+                self.warn(
+                    f"goes on otherwise ({change.said}): no longer bit for bit an uninterrupted training"
+                )
+        how = computing(info.device, info.code_path, info.why_plain, info.threads)
+        count = info.nproc * info.nnodes
         self.write(f"{how} in each of {count} processes" if count > 1 else how)
 
     def step(self, record: dict[str, Any]) -> None:

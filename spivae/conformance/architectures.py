@@ -98,7 +98,7 @@ def trains(architecture: Architecture) -> str:
     x = torch.from_numpy(trajectories(architecture).displacements)
     noise = torch.zeros(len(x), architecture.arguments().latents)
     optimizer = make_optimizer(model, 1e-3)
-    losses = [train_step(model, optimizer, x, noise, 1e-3, 1.0)[1] for _ in range(5)]
+    losses = [train_step(model, optimizer, x, noise, 1e-3, 1.0).loss for _ in range(5)]
     require(np.isfinite(losses).all(), f"the loss is not finite: {losses}")
     require(losses[-1] < losses[0], f"five steps on one batch take the loss from {losses[0]} to {losses[-1]}")
     return f"loss {losses[0]:.3g} to {losses[-1]:.3g} in five steps"

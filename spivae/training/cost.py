@@ -11,10 +11,12 @@ import numpy as np
 import torch
 
 from spivae.dataset import simulate
+from spivae.model.moving import to_device
 from spivae.model.paths import losses, path_of, why_plain
 from spivae.process import Process
 from spivae.training.cells import KEPT_EPOCHS, MAX_CELLS, MAX_MEANS
 from spivae.training.data import example, recipe_grid
+from spivae.training.device import AUTO, usable_device
 from spivae.training.loop import make_optimizer, train_step
 from spivae.training.memory import free_memory, needed_memory
 from spivae.training.recipe import Recipe, to_table
@@ -32,6 +34,7 @@ class Cost:
 
     parameters: int
     receptive_field: int
+    device: str
     code_path: str
     why_plain: str | None
     threads: int
@@ -45,27 +48,35 @@ class Cost:
     disk: int
 
 
-def estimate(recipe: Recipe, process: Process, threads: int | None = None, seconds: float = _SECONDS) -> Cost:
+def estimate(
+    recipe: Recipe,
+    process: Process,
+    threads: int | None = None,
+    seconds: float = _SECONDS,
+    device: str = AUTO,
+) -> Cost:
     """Train a little on examples, about `seconds` long, and tell from it what the whole recipe costs.
 
     `threads` are chosen as a training chooses them where they are not given. Raises SpivaeError where a batch
-    is larger than the training set.
+    is larger than the training set, or the `device` is not to be had.
     """
     check_threads(threads)
+    device = usable_device(device)
     args, table, batch = recipe.model_args, recipe.training, recipe.training.batch
     cells = len(recipe_grid(recipe, process).cells)
     train, validation = (share * cells for share in recipe.shares(cells))
     recipe.check_batch(train)
-    model = recipe.architecture.build(args, torch.Generator().manual_seed(table.seed))
-    x, noise = map(torch.from_numpy, example(recipe, process))
+    model = recipe.architecture.build(args, torch.Generator().manual_seed(table.seed)).to(device)
+    x, noise = (to_device(torch.from_numpy(array), device) for array in example(recipe, process))
     optimizer = make_optimizer(model, 1e-6)
 
     def step() -> None:
         train_step(model, optimizer, x, noise, table.phase[-1].betas[1], table.clip, table.mean_lr)
 
-    threads = threads or choose(step, free_threads())
+    # beside a GPU, threads do nothing but make data
+    threads = threads or (choose(step, free_threads()) if device == "cpu" else free_threads())
     of_step = step_seconds(step, [threads], seconds)[threads]
-    of_validation = step_seconds(lambda: losses(model, x, noise), [threads])[threads]
+    of_validation = step_seconds(lambda: float(losses(model, x, noise).loss.mean()), [threads])[threads]
 
     steps = train // batch
     of_epoch = steps * of_step + math.ceil(validation / batch) * of_validation
@@ -76,6 +87,7 @@ def estimate(recipe: Recipe, process: Process, threads: int | None = None, secon
     return Cost(
         parameters=parameters,
         receptive_field=args.receptive_field,
+        device=device,
         code_path=path,
         why_plain=why_plain(model),
         threads=threads,

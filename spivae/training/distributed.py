@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.model.losses import Parts
+from spivae.training.device import usable_device
 from spivae.training.lock import Lock, Owner, read_owner
 from spivae.training.processes import WorkerLost
 from spivae.training.run import Run
@@ -52,6 +53,10 @@ class Team:
     def lock(self, run: Run) -> Lock:
         """The run's lock, held by this process. Raises Locked."""
         return Lock.take(run)
+
+    def usable(self, wish: str, run: Run) -> str:
+        """What a wish for a device comes to here. Raises SpivaeError where it is not to be had."""
+        return usable_device(wish, run=run.id)
 
     def device(self, kind: str) -> str:
         """Which of the devices of a kind is this process's own."""
@@ -90,13 +95,17 @@ class Group(Team):
     """One of several processes that torchrun has started. Sums go over gloo on CPUs, over nccl on GPUs."""
 
     def __init__(self, run: Run, store: Store, kind: str = "cpu") -> None:
-        """Join the others, through the store in which they meet. Raises WorkerLost."""
+        """Join the others, through the store in which they meet, to compute on this `kind` of device.
+
+        Raises WorkerLost, and SpivaeError where this machine has too few GPUs.
+        """
         import torch.distributed as dist
         from torch.distributed.distributed_c10d import PrefixStore
 
         env = os.environ
         self.size, self.local = int(env["WORLD_SIZE"]), int(env["LOCAL_WORLD_SIZE"])
         self._index = int(env["LOCAL_RANK"])
+        usable_device(kind, processes=self.local, several=True)
         self._store = store
         # torchrun picks another port for every round of starting them
         meeting = PrefixStore(f"spivae/{env['MASTER_PORT']}", store)
@@ -124,6 +133,9 @@ class Group(Team):
 
     def lock(self, run: Run) -> Lock:
         return _Borrowed(run.lock_path) if self.first else _Watched(run.lock_path)
+
+    def usable(self, wish: str, run: Run) -> str:
+        return self._kind  # which the process that started them all has found
 
     def device(self, kind: str) -> str:
         return f"cuda:{self._index}" if kind == "cuda" else kind

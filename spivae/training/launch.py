@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spivae.errors import WorkFailed
+from spivae.training.device import AUTO, check_device
 from spivae.training.lock import Lock
 from spivae.training.processes import Processes
 from spivae.training.run import Run
@@ -29,14 +30,17 @@ def launch(
     *,
     threads: int | None = None,
     processes: Processes | None = None,
+    device: str = AUTO,
 ) -> Run:
     """Make a run directory and start its trainer, detached; returns at once.
 
-    Raises SpivaeError for `processes` that cannot be had, WorkFailed where it cannot be made or started.
+    Raises SpivaeError for `processes` or a device that cannot be had, WorkFailed where it cannot be made or
+    started.
     """
     processes = processes or Processes()
     processes.check(recipe)
-    run = Run.create(base, recipe)
+    check_device(device, processes.several)
+    run = Run.create(base, recipe, device=device)
     processes.note(run)
     with Lock.take(run) as lock:
         start(run, lock, threads=threads)

@@ -22,7 +22,8 @@ from spivae.checkpoint import Checkpoint, write
 from spivae.cores import usable_threads
 from spivae.errors import WorkFailed
 from spivae.model.latents import surviving
-from spivae.model.losses import Loss, Parts
+from spivae.model.losses import Loss
+from spivae.model.moving import to_device
 from spivae.model.paths import forward, gradients, path_of, why_plain
 from spivae.model.vae import WaveNetVAE
 from spivae.process import Process
@@ -34,9 +35,9 @@ from spivae.training.memory import check_memory, needed_memory
 from spivae.training.metrics import MetricsWriter, epochs_so_far
 from spivae.training.processes import WorkerLost
 from spivae.training.recipe import Phase, to_table
-from spivae.training.run import Run
+from spivae.training.run import Change, Run
 from spivae.training.schedule import growing, one_cycle
-from spivae.training.state import Position, State, fingerprint, read_state, write_state
+from spivae.training.state import Position, State, Way, fingerprint, read_state, write_state
 from spivae.training.threads import check_threads, choose, free_threads
 
 WEIGHT_DECAY = 0.01
@@ -62,7 +63,7 @@ def train(
     process: Process,
     *,
     threads: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     events: Events | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     resume: bool = False,
@@ -75,10 +76,12 @@ def train(
     `stopped`, in place of `last`). `resume` goes on from that state, with the threads of before, to the very
     weights of a training that was never interrupted; without a state it begins anew.
 
-    `threads` are chosen by a short probe where they are not given. Several processes train it together as a
+    `threads` are chosen by a short probe where they are not given; the `device` is then the one that the run
+    was trained on, or is to be (see `spivae.training.device`). Several processes train it together as a
     `team`, each of which calls this; the first one writes and tells. Raises Locked where another process
-    trains this run; WorkFailed where the loss is no longer finite, where the memory does not suffice, where
-    the run is taken away (LockLost), or where a process of the team is gone (WorkerLost).
+    trains this run; SpivaeError where the device is not to be had; WorkFailed where the loss is no longer
+    finite, where the memory does not suffice, where the run is taken away (LockLost), or where a process of
+    the team is gone (WorkerLost).
     """
     check_threads(threads)
     events, team = events or Events(), team or ALONE
@@ -87,13 +90,14 @@ def train(
         run.sweep_up()
         state = read_state(run) if resume else None
         threads = threads or (run.info.threads if resume else 0)
+        found = team.usable(device or run.info.device, run)
         torch.set_num_threads(threads or 1)
         limit_threads(threads or 1)
-        run.claim(threads, device, team.trainer)
+        run.claim(threads, found, team.trainer)
         lock.keep_beating()
         try:
             trainer = _Trainer(
-                run, process, threads or None, team.device(device), events, should_stop, lock, team, state
+                run, process, threads or None, team.device(found), events, should_stop, lock, team, state
             )
             events.started(run)
             outcome = trainer.train()
@@ -152,12 +156,23 @@ class _Trainer:
         self.begin = time.perf_counter() - self.at.seconds
         info.steps = recipe.epochs * self.data.steps_per_epoch
         info.resumed_at = self.at.step
+        info.changes = self._changes()
         info.grid = cell_axes(self.process, self.data.grid)
         self.run.save()
         self.team.check_same(self.at.step, checksum(list(self.model.parameters())))
 
+    def _changes(self) -> tuple[Change, ...]:
+        """The changes of way behind the state that it goes on from, and the one from here on, if any."""
+        info, at = self.run.info, self.at
+        before, at.way = at.way, Way(info.device, info.code_path, info.threads, self.team.size)
+        said = at.way.changes(before) if before is not None else ""
+        kept = [change for change in info.changes if change.step < at.step]
+        return (*kept, *([Change(at.step, said)] if said else []))
+
     def _chosen_threads(self) -> int:
         """By a few passes that leave the weights as they are."""
+        if self.device != "cpu":  # beside a GPU, threads do nothing but make data
+            return free_threads(self.run)
         x, noise = (self._tensor(array) for array in example(self.recipe, self.process))
 
         def step() -> None:
@@ -219,7 +234,7 @@ class _Trainer:
     def _step(self, phase: Phase, x: Any, noise: Any, lr: float, metrics: MetricsWriter) -> None:
         assert self.optimizer is not None
         at, table = self.at, self.recipe.training
-        parts, loss = train_step(
+        means = train_step(
             self.model,
             self.optimizer,
             self._tensor(self.team.share(x)),
@@ -236,17 +251,17 @@ class _Trainer:
             "step": at.step,
             "epoch": at.step / self.data.steps_per_epoch,
             "phase": at.phase,
-            "loss": loss,
-            "nll": float(parts.nll.mean()),
-            "kl": parts.kl.mean(0).tolist(),
+            "loss": means.loss,
+            "nll": means.nll,
+            "kl": means.kl,
             "lr": lr,
             "beta": at.beta,
             "seconds": self._seconds(),
         }
         metrics.write(record)
-        if not math.isfinite(loss):
+        if not math.isfinite(means.loss):
             raise WorkFailed(self._diverged(phase))
-        self.losses.append(loss)
+        self.losses.append(means.loss)
         if at.step % self.recipe.training.checkpoint_every == 0:
             self._save_state(metrics)
             self._save("last")
@@ -289,7 +304,7 @@ class _Trainer:
         self.events.epoch(self.run, record)
 
     def _tensor(self, array: Any) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+        return to_device(torch.from_numpy(array), self.device)
 
     def _seconds(self) -> float:
         return round(time.perf_counter() - self.begin, 3)
@@ -385,6 +400,14 @@ def set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, float]) -> f
     return lr
 
 
+class Means(NamedTuple):
+    """What a batch was judged to be before a step."""
+
+    loss: float
+    nll: float  # per step
+    kl: list[float]  # of each latent
+
+
 def train_step(
     model: WaveNetVAE,
     optimizer: torch.optim.Optimizer,
@@ -394,8 +417,8 @@ def train_step(
     clip: float,
     mean_lr: float = 1.0,
     team: Team = ALONE,
-) -> tuple[Parts, float]:
-    """One step on displacements x (B, 1, L) with latent noise (B, Z); the unreduced loss and its mean.
+) -> Means:
+    """One step on displacements x (B, 1, L) with latent noise (B, Z); the means over the batch before it.
 
     Of several processes, each has rows of the batch: the step is that of the whole batch.
 
@@ -413,7 +436,9 @@ def train_step(
     optimizer.step()
     for weight, old in zip(means, before, strict=True):
         torch.lerp(old, weight, mean_lr, out=weight)
-    return parts, float(parts.loss.mean())
+    # in one piece, because reading it waits for the GPU
+    loss, nll, *kl = torch.cat([parts.loss.mean()[None], parts.nll.mean()[None], parts.kl.mean(0)]).tolist()
+    return Means(loss, nll, kl)
 
 
 class Validation(NamedTuple):
@@ -428,12 +453,13 @@ class Validation(NamedTuple):
 def validate(model: WaveNetVAE, batches: Iterator[tuple[Tensor, Tensor]]) -> Validation:
     """NLL per step at z ~ q(z|x), latents and their KL, over batches of (x, noise)."""
     loss = Loss(model.receptive_field, model.c_channels)
-    nll, mu, kl = [], [], torch.zeros(model.args.latents)
+    nll, mu, kl = [], [], torch.zeros(model.args.latents, device=next(model.parameters()).device)
     for x, noise in batches:
         output = forward(model, x, noise)
         parts = loss.parts(output, x)
-        nll.append(parts.nll.mean((1, 2)).cpu().numpy())
-        mu.append(output.mu.cpu().numpy())
-        kl += parts.kl.sum(0).cpu()
-    each = np.concatenate(nll)
-    return Validation(each, (kl / len(each)).tolist(), np.concatenate(mu))
+        # read at the end, because reading waits for the GPU
+        nll.append(parts.nll.mean((1, 2)))
+        mu.append(output.mu)
+        kl += parts.kl.sum(0)
+    each = torch.cat(nll).cpu().numpy()
+    return Validation(each, (kl / len(each)).tolist(), torch.cat(mu).cpu().numpy())

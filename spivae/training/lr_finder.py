@@ -147,7 +147,7 @@ def find_lr(
     mean, best, stopped = 0.0, math.inf, False
     for rate, (x, noise) in zip(rates.tolist(), _batches(recipe, process, steps), strict=False):
         set_rates(optimizer, (rate, LEAST_MOMENTUM))
-        _, loss = train_step(model, optimizer, torch.from_numpy(x), torch.from_numpy(noise), beta, clip)
+        loss = train_step(model, optimizer, torch.from_numpy(x), torch.from_numpy(noise), beta, clip).loss
         if not math.isfinite(loss):
             if not losses:
                 raise WorkFailed(

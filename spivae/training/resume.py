@@ -6,6 +6,7 @@ import math
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.slurm.options import Options
+from spivae.training.device import check_device
 from spivae.training.launch import start
 from spivae.training.lock import Lock, Locked
 from spivae.training.processes import Processes
@@ -19,15 +20,18 @@ def prepare(
     lr_scale: float | None = None,
     force: bool = False,
     processes: Processes | None = None,
+    device: str | None = None,
 ) -> Lock:
     """Make a run ready to be resumed, and return its lock, held by this process.
 
     `lr_scale` times the recipe's learning rates are used from here on; None leaves them as they are, and
-    `processes` too. `force` overrules a trainer on another host that shows no sign of life. Raises
-    SpivaeError where there is nothing to resume, Locked where somebody trains it.
+    `processes` and `device` too. `force` overrules a trainer on another host that shows no sign of life.
+    Raises SpivaeError where there is nothing to resume, Locked where somebody trains it.
     """
     if lr_scale is not None and not 0 < lr_scale < math.inf:
         raise SpivaeError(f"--lr-scale: needs a number above 0, not {lr_scale:g}")
+    if device is not None:
+        check_device(device)
     _check(run, force)
     lock = Lock.take(run, force=force)
     try:
@@ -40,7 +44,9 @@ def prepare(
         info.launcher, info.job = "local", None
         if lr_scale is not None:
             info.lr_scale = lr_scale
+        info.device = device or info.device
         (processes or Processes()).note(run)
+        check_device(info.device, info.nproc * info.nnodes > 1)
         run.save()
     except BaseException:
         lock.release()
@@ -56,12 +62,13 @@ def relaunch(
     threads: int | None = None,
     slurm: Options | None = None,
     processes: Processes | None = None,
+    device: str | None = None,
 ) -> None:
     """Resume a run in a process of its own, detached, or as a job of Slurm's; returns at once.
 
     Raises as `prepare` and `start`, and WorkFailed where Slurm refuses the job.
     """
-    with prepare(run, lr_scale=lr_scale, force=force, processes=processes) as lock:
+    with prepare(run, lr_scale=lr_scale, force=force, processes=processes, device=device) as lock:
         if slurm is None:
             start(run, lock, threads=threads)
             return

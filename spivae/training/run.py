@@ -18,6 +18,7 @@ from spivae.files import replacing
 from spivae.liveness import heartbeat_age, process_start, run_state
 from spivae.slurm.job import Job
 from spivae.slurm.options import Options
+from spivae.training.device import AUTO
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe  # imports numpy, which listing runs does not need
@@ -33,6 +34,13 @@ class CellAxis(msgspec.Struct, frozen=True):
     label: str = ""
     unit: str = ""
     scale: Literal["linear", "log"] = "linear"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """After which step a training went on in another way, and in which: its bits are others from there on."""
+
+    step: int
+    said: str
 
 
 class RunInfo(msgspec.Struct):
@@ -59,10 +67,11 @@ class RunInfo(msgspec.Struct):
     max_restarts: int = 3  # of its processes, where one of several dies
     code_path: str = "plain"  # "fast" or "plain": see spivae.model.paths
     why_plain: str | None = None
-    device: str = "cpu"
+    device: str = AUTO  # that was used last; until then, or where it is to be another, what is wished for
     error: str | None = None
     attempt: int = 0  # how many times a trainer has taken it up
     resumed_at: int = 0  # the step after which the newest attempt began
+    changes: tuple[Change, ...] = ()  # of the way in which it is computed
     lr_scale: float = 1.0  # times the recipe's learning rates
 
 
@@ -74,8 +83,8 @@ class Run:
         self.info = info
 
     @classmethod
-    def create(cls, base: Path, recipe: Recipe, name: str | None = None) -> Run:
-        """A new directory under `base`, with this id or a unique one.
+    def create(cls, base: Path, recipe: Recipe, name: str | None = None, *, device: str = AUTO) -> Run:
+        """A new directory under `base`, with this id or a unique one, that is to be trained on a device.
 
         Raises WorkFailed where it cannot be made.
         """
@@ -88,6 +97,7 @@ class Run:
             process=recipe.process.name,
             epochs=recipe.epochs,
             created=now,
+            device=device,
         )
         run = cls(base / info.id, info)
         try:

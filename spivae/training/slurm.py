@@ -24,6 +24,7 @@ from spivae.slurm.job import Job
 from spivae.slurm.options import Options
 from spivae.slurm.queue import queue
 from spivae.slurm.script import Array
+from spivae.training.device import AUTO
 from spivae.training.lock import Lock, Locked
 from spivae.training.run import Run
 
@@ -35,12 +36,14 @@ _WITHDRAWN_SECONDS = 5.0
 _LOOK_SECONDS = 0.3
 
 
-def launch(recipe: Recipe, base: Path, options: Options, *, threads: int | None = None) -> Run:
+def launch(
+    recipe: Recipe, base: Path, options: Options, *, threads: int | None = None, device: str = AUTO
+) -> Run:
     """Make a run directory and hand its training to Slurm; returns at once.
 
     Raises WorkFailed where it cannot be made, or where Slurm refuses it; then nothing stays behind.
     """
-    run = Run.create(base, recipe)
+    run = Run.create(base, recipe, device=device)
     try:
         with Lock.take(run):
             number = submit(run, options, threads=threads)

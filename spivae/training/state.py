@@ -22,6 +22,25 @@ from spivae.training.run import Run
 _WEIGHT, _MOMENT, _LOSSES = "weight.", "optimizer.", "losses"
 
 
+class Way(msgspec.Struct, frozen=True):
+    """How a training computes. The same way gives the same bits; another one rounds otherwise."""
+
+    device: str
+    code_path: str
+    threads: int  # of each process
+    processes: int
+
+    def changes(self, before: Way) -> str:
+        """In words, what another way than `before` this is; empty where it is the same."""
+        names = ["device", "code_path", "processes"]
+        if self.device == before.device == "cpu":  # beside a GPU, threads do nothing but make data
+            names.append("threads")
+        both = ((name, getattr(self, name), getattr(before, name)) for name in names)
+        return "; ".join(
+            f"{name.replace('_', ' ')} {now}, not {old}" for name, now, old in both if now != old
+        )
+
+
 class Position(msgspec.Struct, kw_only=True):
     """Where a training is. Steps, phases and epochs count from 0: what is done so far."""
 
@@ -33,6 +52,7 @@ class Position(msgspec.Struct, kw_only=True):
     best: float | None = None  # the lowest -ELBO of a validation
     seconds: float = 0.0  # of training
     recipe: str = ""  # its fingerprint
+    way: Way | None = None  # in which all this was computed last
 
     @property
     def lowest(self) -> float:

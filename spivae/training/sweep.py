@@ -20,6 +20,7 @@ from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.slurm.options import Options
 from spivae.slurm.script import literal
+from spivae.training.device import AUTO
 from spivae.training.launch import detached, start
 from spivae.training.lock import Lock, Locked
 from spivae.training.resume import prepare
@@ -71,6 +72,7 @@ class Sweep:
         jobs: int = 1,
         threads: int = 1,
         slurm: Options | None = None,
+        device: str = AUTO,
     ) -> Sweep:
         """A new directory with a queued run for every point of the grid.
 
@@ -85,7 +87,7 @@ class Sweep:
         path, digits = base / f"sweep-{stem}", max(2, len(str(len(recipes))))
         made = []
         for number, (varied, point) in enumerate(zip(recipes, settings, strict=True), start=1):
-            run = Run.create(path, varied, f"{stem}-{number:0{digits}d}")
+            run = Run.create(path, varied, f"{stem}-{number:0{digits}d}", device=device)
             made.append(Point(run.id, point))
         varies = {key: list(values) for key, values in grid.items()}
         sweep = cls(path, SweepInfo(path.name, now, varies, made, jobs, threads, slurm))

@@ -15,10 +15,11 @@ from spivae.checkpoint import read, read_header
 from spivae.checkpoint.load import load_checkpoint
 from spivae.dataset import save_npz, simulate_grid
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.model.paths import losses
 from spivae.model.scaled import ScaledWaveNetVAE
 from spivae.prediction import predict
 from spivae.training import threads
-from spivae.training.data import TrainingData, recipe_grid
+from spivae.training.data import TrainingData, example, recipe_grid
 from spivae.training.loop import Events, make_optimizer, train, train_step
 from spivae.training.metrics import MetricsReader
 from spivae.training.recipe import Recipe, parse, to_table, with_overrides
@@ -161,6 +162,18 @@ def test_the_means_learn_at_a_rate_of_their_own(rate: float, moved: bool) -> Non
     assert torch.equal(log_std, others[2])
     assert torch.allclose(others[1], rate * means, atol=1e-9)
     assert bool(others[1].any()) == moved
+
+
+@pytest.mark.parametrize("overrides", [{}, {"model.c_channels": "0", "model.architecture": "wavenet-vae"}])
+def test_a_step_tells_the_means_of_its_batch(overrides: dict[str, str]) -> None:
+    recipe = with_overrides(TINY, overrides)
+    model = recipe.architecture.build(recipe.model_args, torch.Generator().manual_seed(0))
+    x, noise = map(torch.from_numpy, example(recipe, SBM))
+    before = losses(model, x, noise, 0.1)
+    found = train_step(model, make_optimizer(model, 1e-3), x, noise, 0.1, 1.0)
+    assert found.loss == pytest.approx(float(before.loss.mean()), rel=1e-5)
+    assert found.nll == pytest.approx(float(before.nll.mean()), rel=1e-5)
+    assert found.kl == pytest.approx(before.kl.mean(0).tolist(), rel=1e-5)
 
 
 def test_a_training_asked_to_stop_saves_and_leaves(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from safetensors.torch import save as safetensors_save
 from test_loop import SBM, TINY, Overflowing
 
 from spivae.checkpoint import read
@@ -17,8 +19,8 @@ from spivae.errors import SpivaeError, WorkFailed
 from spivae.training.loop import Events, train
 from spivae.training.metrics import MetricsReader, epochs_so_far
 from spivae.training.recipe import to_toml, with_overrides
-from spivae.training.run import Run
-from spivae.training.state import read_state
+from spivae.training.run import Change, Run
+from spivae.training.state import Way, read_state
 
 EVERY = 4
 RECIPE = with_overrides(TINY, {"training.checkpoint_every": str(EVERY)})  # 3 epochs of 9 steps, 2 phases
@@ -172,6 +174,75 @@ def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path):
     assert state is not None
     assert state.position.step == 4
     assert run.state() == "failed"
+
+
+def killed(tmp_path: Path, threads: int = 1) -> Run:
+    """A run that was killed at step 7, with a state of step 4."""
+    run = Run.create(tmp_path, RECIPE)
+    with pytest.raises(Killed):
+        train(run, SBM, threads=threads, events=kill_at(7))
+    return run
+
+
+def test_a_way_that_does_not_change_is_not_told(tmp_path: Path):
+    run = killed(tmp_path)
+    train(run, SBM, resume=True)
+    assert Run.open(run.path).info.changes == ()
+
+
+def test_other_threads_are_told_from_the_step_on_where_they_count(tmp_path: Path):
+    run = killed(tmp_path)
+    with pytest.raises(Killed):  # before there is a state of it
+        train(run, SBM, threads=2, events=kill_at(6), resume=True)
+    assert Run.open(run.path).info.changes == (Change(4, "threads 2, not 1"),)
+    with pytest.raises(Killed):  # of the two threads nothing was left
+        train(run, SBM, threads=1, events=kill_at(10), resume=True)
+    assert Run.open(run.path).info.changes == ()
+    with pytest.raises(Killed):
+        train(run, SBM, threads=2, events=kill_at(14), resume=True)
+    train(run, SBM, threads=1, resume=True)
+    assert Run.open(run.path).info.changes == (Change(8, "threads 2, not 1"), Change(12, "threads 1, not 2"))
+
+
+def test_another_code_path_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = killed(tmp_path)
+    monkeypatch.setattr("spivae.training.loop.path_of", lambda model: "plain")
+    told: list[Change] = []
+    events = Events(started=lambda run: told.extend(run.info.changes))
+    train(run, SBM, resume=True, events=events)
+    assert told == [Change(4, "code path plain, not fast")]
+
+
+def test_a_training_that_begins_anew_has_not_changed(tmp_path: Path):
+    run = Run.create(tmp_path, RECIPE)
+    with pytest.raises(Killed):
+        train(run, SBM, threads=1, events=kill_at(3))
+    train(run, SBM, threads=2, resume=True)
+    assert Run.open(run.path).info.changes == ()
+
+
+def test_a_state_of_before_ways_were_kept_is_resumed(tmp_path: Path):
+    run = killed(tmp_path)
+    state = read_state(run)
+    assert state is not None
+    state.position.way = None
+    content = safetensors_save(state._tensors, {"spivae_state": msgspec.json.encode(state.position).decode()})
+    run.state_path.write_bytes(content)
+    assert train(run, SBM, threads=2, resume=True) == "finished"
+    assert Run.open(run.path).info.changes == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (Way("cuda", "plain", 2, 1), "device cuda, not cpu; code path plain, not fast"),
+        (Way("cpu", "fast", 2, 4), "processes 4, not 1; threads 2, not 1"),
+        (Way("cpu", "fast", 1, 1), ""),
+    ],
+)
+def test_what_is_another_way(now: Way, said: str):
+    assert now.changes(Way("cpu", "fast", 1, 1)) == said
+    assert Way("cuda", "plain", 1, 1).changes(Way("cuda", "plain", 2, 1)) == ""
 
 
 def test_another_recipe_is_not_resumed(tmp_path: Path):
