@@ -80,7 +80,8 @@ def resume(
     found = find_run(run, run_dir)
     options, together = chosen(slurm, asked, found.slurm), processes.of(found)
     if detach or options is not None:
-        together.check_detached("--detach" if options is None else "--slurm")
+        if options is None:
+            together.check_detached()
         relaunch(found, lr_scale=lr_scale, force=force, threads=threads, slurm=options, processes=processes)
         announce(found, as_json)
         return

@@ -39,7 +39,14 @@ if TYPE_CHECKING:
     help="Runs that train at once  [default: as many as there are cores; Slurm: as it has room for]",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="Of each run  [default: 1; Slurm: --cpus]"
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Of each process  [default: 1; Slurm: --cpus]"
+)
+@click.option(
+    "--nproc",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Processes of each run, which share every batch  [default: 1]",
 )
 @click.option("--sort", metavar="KEY", help="Order the table by neg_elbo, nll, kl or a field of the grid.")
 @slurm_options("Hand the runs to Slurm, as one array of jobs.")
@@ -52,6 +59,7 @@ def sweep(
     overrides: tuple[str, ...],
     jobs: int | None,
     threads: int | None,
+    nproc: int,
     sort: str | None,
     slurm: bool | None,
     queue: Path | None,
@@ -80,7 +88,8 @@ def sweep(
     if grid:
         from spivae.cli.train import announce
 
-        made = _start(recipe, grid, overrides, jobs, threads, chosen_for_slurm(slurm, asked), run_dir)
+        options = chosen_for_slurm(slurm, asked)
+        made = _start(recipe, grid, overrides, jobs, threads, nproc, options, run_dir)
         announce(made, as_json)
         return
     found = find_sweep(recipe, run_dir)
@@ -103,11 +112,13 @@ def _start(
     overrides: tuple[str, ...],
     jobs: int | None,
     threads: int | None,
+    nproc: int,
     slurm: Options | None,
     base: Path,
 ) -> Sweep:
     from spivae.cli.train import read_recipe
     from spivae.cores import usable_threads
+    from spivae.training.slurm import threads_of_each
     from spivae.training.sweep import Sweep, applied, points, read_grid
 
     chosen, values = read_recipe(recipe, overrides), read_grid(grid)
@@ -116,12 +127,12 @@ def _start(
         plugins.process(name)  # an unknown one is an error now, not in the background
     if slurm is None:
         threads = threads or 1
-        jobs = jobs or max(1, usable_threads() // threads)
-        made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads)
+        jobs = jobs or max(1, usable_threads() // (threads * nproc))
+        made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads, nproc=nproc)
         made.launch()
         return made
-    threads = threads or slurm.cpus or 1
-    made = Sweep.create(base, chosen, values, jobs=jobs or 0, threads=threads, slurm=slurm)
+    threads = threads or threads_of_each(slurm, nproc)
+    made = Sweep.create(base, chosen, values, jobs=jobs or 0, threads=threads, nproc=nproc, slurm=slurm)
     try:
         made.launch()
     except BaseException:
