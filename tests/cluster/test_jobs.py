@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,10 @@ import pytest
 
 from spivae.checkpoint import read
 from spivae.plugins import load_plugins
+from spivae.slurm.accounting import ask_sacct
+from spivae.slurm.commands import SlurmError
+from spivae.slurm.job import Job
+from spivae.slurm.queue import describe
 from spivae.slurm.script import cancel
 from spivae.training.loop import Events, train
 from spivae.training.metrics import MetricsReader
@@ -180,6 +185,12 @@ def test_a_job_that_is_killed_is_told_of_and_resumed_where_it_was(
     wait_for(lambda: slurm_state(again["job"]) == "CANCELLED")
     assert (run.checkpoint_folder / "stopped.safetensors").exists()
     assert spivae("rm", run.id, *at, "--yes").code == 0
+
+
+def test_a_cluster_without_an_accounting_is_no_error():
+    with pytest.raises(SlurmError, match="accounting storage is disabled"):
+        ask_sacct("99999")
+    assert describe(Job("99999", os.getuid())) == "Slurm no longer knows job 99999"
 
 
 def test_a_running_job_is_stopped_and_saves(spivae: Spivae, tiny_recipe: Path, tmp_path: Path, slurm_state):
