@@ -13,6 +13,7 @@ from spivae.cli.table import pairs
 if TYPE_CHECKING:
     from spivae.process import Process
     from spivae.slurm.options import Options
+    from spivae.training.processes import Processes
     from spivae.training.recipe import Recipe
 
 
@@ -38,13 +39,22 @@ def tell_cost(recipe: Recipe, process: Process, threads: int | None, device: str
         emit(line)
 
 
-def tell_script(recipe: Recipe, base: Path, options: Options, threads: int | None, as_json: bool) -> None:
+def tell_script(
+    recipe: Recipe,
+    base: Path,
+    options: Options,
+    threads: int | None,
+    processes: Processes,
+    as_json: bool,
+) -> None:
     """Print the job script of a run that is not made, or {script}."""
     from spivae.training.run import Run, RunInfo
     from spivae.training.slurm import run_script
 
     name = f"{recipe.process.name}-ID"
-    run = Run(base / name, RunInfo(id=name, process=recipe.process.name, epochs=0, created=time.time()))
+    info = RunInfo(id=name, process=recipe.process.name, epochs=0, created=time.time())
+    info.nproc, info.nnodes = processes.nproc or 1, processes.nnodes or 1
+    run = Run(base / name, info)
     script = run_script(run, options, threads)
     if as_json:
         emit_json({"script": script})

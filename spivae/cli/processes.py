@@ -63,16 +63,21 @@ def processes_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def train_together(
-    begin: Callable[[], Run], processes: Processes, threads: int | None, as_json: bool
-) -> None:
-    """Start the processes of this machine, and wait for their end.
+    begin: Callable[[], Run],
+    processes: Processes,
+    threads: int | None,
+    as_json: bool,
+    leads: bool | None = None,
+) -> bool:
+    """Start the processes of this machine, and wait for their end; whether this machine has led.
 
     `begin` makes the run, or takes it up again; of several machines, the one that leads does so for all.
+    Which one that is may be told, or is found out.
     """
     from spivae.cli.train import announce, stopping_on_signals
     from spivae.training.torchrun import Meeting
 
-    with stopping_on_signals() as asked, Meeting.at(processes.endpoint) as meeting:
+    with stopping_on_signals() as asked, Meeting.at(processes.endpoint, leads) as meeting:
         if not meeting.leads:
             run = meeting.run()
             announce(run, as_json)
@@ -80,7 +85,7 @@ def train_together(
             run.refresh()
             if run.info.state == "failed":
                 raise WorkFailed(run.info.error or f"{run.path}: has failed")
-            return
+            return False
         from spivae.training.lock import Lock
 
         run = begin()
@@ -104,6 +109,7 @@ def train_together(
                     aborted = isinstance(error, KeyboardInterrupt)
                     run.end_badly("aborted by a second interrupt" if aborted else str(error))
                 raise
+        return True
 
 
 def _settle_device(run: Run) -> None:
@@ -118,11 +124,12 @@ def _settle_device(run: Run) -> None:
 def _supervise(meeting: Meeting, run: Run, threads: int | None, asked: list[int]) -> None:
     from spivae.cores import usable_threads
     from spivae.training.torchrun import supervise
+    from spivae.training.watch import ask_to_stop
 
     def look() -> None:
-        if asked and not run.stop_path.exists():
-            with contextlib.suppress(WorkFailed):  # a full disk; looked at again at once
-                run.request_stop()
+        if asked:
+            with contextlib.suppress(RuntimeError):  # the machine that led is gone, which ends the workers
+                ask_to_stop(meeting.store)
 
     threads = threads or run.info.threads or max(1, usable_threads() // run.info.nproc)
     supervise(meeting, run, threads, look)
@@ -136,9 +143,11 @@ def work(path: Path, threads: int | None, address: str, parent: int) -> None:
     from spivae.training.watch import Watch
 
     watch = Watch(parent)
-    # the terminal that they were started from may go away
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # the terminal that they were started from may go away; a batch system's warning, which may be sent to
+    # every process, is for who has started them
+    for name in ("SIGHUP", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     from spivae.training.torchrun import connect
     from spivae.training.watch import tell
 
@@ -146,7 +155,7 @@ def work(path: Path, threads: int | None, address: str, parent: int) -> None:
     watch.listen(connect(address))
     code = 0
     try:
-        _train(Path(path), threads, store)
+        _train(Path(path), threads, store, lambda: watch.stopping)
     except WorkerLost as error:
         note(f"warning: {error}")
         code = 1  # for torchrun to see
@@ -161,14 +170,14 @@ def work(path: Path, threads: int | None, address: str, parent: int) -> None:
     os._exit(code)
 
 
-def _train(path: Path, threads: int | None, store: Any) -> None:
+def _train(path: Path, threads: int | None, store: Any, should_stop: Callable[[], bool]) -> None:
     from spivae.cli import common
     from spivae.cli.train import stopping_on_signals, train_here
     from spivae.training.distributed import Group, Witness
     from spivae.training.run import Run
 
     run = Run.open(path)
-    group = Group(run, store, run.info.device)
+    group = Group(run, store, run.info.device, should_stop)
     restarts = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
     if group.first:
         if restarts:

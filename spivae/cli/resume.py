@@ -88,7 +88,8 @@ def resume(
     options, together = chosen(slurm, asked, found.slurm), processes.of(found)
     changes: dict[str, Any] = {"lr_scale": lr_scale, "force": force, "processes": processes, "device": device}
     if detach or options is not None:
-        together.check_detached("--detach" if options is None else "--slurm")
+        if options is None:
+            together.check_detached()
         relaunch(found, threads=threads, slurm=options, **changes)
         announce(found, as_json)
         return

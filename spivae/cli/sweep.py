@@ -41,7 +41,14 @@ if TYPE_CHECKING:
     "has room for]",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), metavar="N", help="Of each run  [default: 1; Slurm: --cpus]"
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Of each process  [default: 1; Slurm: --cpus]"
+)
+@click.option(
+    "--nproc",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Processes of each run, which share every batch  [default: 1]",
 )
 @device_option("auto: cuda where there is one")
 @click.option("--sort", metavar="KEY", help="Order the table by neg_elbo, nll, kl or a field of the grid.")
@@ -55,6 +62,7 @@ def sweep(
     overrides: tuple[str, ...],
     jobs: int | None,
     threads: int | None,
+    nproc: int,
     device: str | None,
     sort: str | None,
     slurm: bool | None,
@@ -86,7 +94,7 @@ def sweep(
         from spivae.cli.train import announce
 
         options = chosen_for_slurm(slurm, asked)
-        made = _start(recipe, grid, overrides, jobs, threads, device or AUTO, options, run_dir)
+        made = _start(recipe, grid, overrides, jobs, threads, nproc, device or AUTO, options, run_dir)
         announce(made, as_json)
         return
     found = find_sweep(recipe, run_dir)
@@ -109,12 +117,14 @@ def _start(
     overrides: tuple[str, ...],
     jobs: int | None,
     threads: int | None,
+    nproc: int,
     device: str,
     slurm: Options | None,
     base: Path,
 ) -> Sweep:
     from spivae.cli.train import read_recipe
     from spivae.cores import usable_threads
+    from spivae.training.slurm import threads_of_each
     from spivae.training.sweep import Sweep, applied, points, read_grid
 
     chosen, values = read_recipe(recipe, overrides), read_grid(grid)
@@ -123,12 +133,14 @@ def _start(
         plugins.process(name)  # an unknown one is an error now, not in the background
     if slurm is None:
         threads = threads or 1
-        jobs = jobs or (1 if device.startswith("cuda") else max(1, usable_threads() // threads))
-        made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads, device=device)
+        jobs = jobs or (1 if device.startswith("cuda") else max(1, usable_threads() // (threads * nproc)))
+        made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads, nproc=nproc, device=device)
         made.launch()
         return made
-    threads = threads or slurm.cpus or 1
-    made = Sweep.create(base, chosen, values, jobs=jobs or 0, threads=threads, slurm=slurm, device=device)
+    threads = threads or threads_of_each(slurm, nproc)
+    made = Sweep.create(
+        base, chosen, values, jobs=jobs or 0, threads=threads, nproc=nproc, slurm=slurm, device=device
+    )
     try:
         made.launch()
     except BaseException:

@@ -75,8 +75,9 @@ def train(
     second one ends at once. The run's folder holds its checkpoints, metrics and log.
 
     With --nproc, so many processes share every batch, and the training stays the same one. On several
-    machines, give the same command on each, with --nnodes, --rdzv-endpoint and a --run-dir that all see.
-    What --slurm asks for has its defaults in the table [slurm] of config.toml, under the names of the flags.
+    machines, give the same command on each, with --nnodes, --rdzv-endpoint and a --run-dir that all see; with
+    --slurm, give it once, without --rdzv-endpoint. What --slurm asks for has its defaults in the table
+    [slurm] of config.toml, under the names of the flags.
 
     --json: {id, path}, with --slurm also job, printed when the run begins. With --dry-run --slurm: {script};
     with --dry-run alone {parameters, receptive_field, device, code_path ("fast" | "plain"), why_plain,
@@ -94,7 +95,7 @@ def train(
                 "--run: takes no recipe, --set, --device, --detach, --slurm or --dry-run; it has its own"
             )
         if team is None:
-            _train_existing(existing, threads)
+            _train_existing(existing, threads, processes)
         else:
             from spivae.cli.processes import work
 
@@ -103,17 +104,16 @@ def train(
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE'", click.get_current_context())
     chosen = read_recipe(recipe, overrides)
+    processes = processes.within_job(options is not None)
     processes.check(chosen)
     device = device or AUTO
     check_device(device, processes.several)
-    if options is not None:
-        processes.check_detached("--slurm")
     plugins = common.plugins()
     process = plugins.process(chosen.process.name)  # an unknown one is an error now, not in the background
     if dry_run and options is not None:
         from spivae.cli.dry_run import tell_script
 
-        tell_script(chosen, run_dir, options, threads, as_json)
+        tell_script(chosen, run_dir, options, threads, processes, as_json)
         return
     if dry_run:
         from spivae.cli.dry_run import tell_cost
@@ -125,12 +125,13 @@ def train(
     if options is not None:
         from spivae.training.slurm import launch as hand_over
 
-        announce(hand_over(chosen, run_dir, options, threads=threads, device=device), as_json)
+        made = hand_over(chosen, run_dir, options, threads=threads, processes=processes, device=device)
+        announce(made, as_json)
         return
     if detach:
         from spivae.training.launch import launch
 
-        processes.check_detached("--detach")
+        processes.check_detached()
         made = launch(chosen, run_dir, threads=threads, processes=processes, device=device)
         announce(made, as_json)
         return
@@ -190,8 +191,10 @@ def announce(run: Run | Sweep, as_json: bool) -> None:
     sys.stdout.flush()  # whoever reads it should not wait for the training to end
 
 
-def _train_existing(path: Path, threads: int | None) -> None:
+def _train_existing(path: Path, threads: int | None, processes: Processes) -> None:
     """Train a run that a launcher has queued; whatever goes wrong is noted in the run."""
+    from spivae.cli.processes import train_together
+    from spivae.slurm.job import Job
     from spivae.training.lock import Lock
     from spivae.training.run import Run
     from spivae.training.slurm import check_turn, go_on_later
@@ -202,17 +205,32 @@ def _train_existing(path: Path, threads: int | None) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # an array has one command for all its tasks
     run = Sweep.open(path).run_of_task() if (path / "sweep.json").is_file() else Run.open(path)
-    with Lock.take(run):  # from the launcher, once it has noted all that it knows
-        run.refresh()
-        check_turn(run)
-        if run.info.nproc > 1:
-            from spivae.cli.processes import train_together
-            from spivae.training.processes import Processes
 
-            train_together(lambda: run, Processes(), threads, as_json=False)
+    def taken() -> Lock:
+        """The run's lock, from the launcher, once it has noted all that it knows."""
+        lock = Lock.take(run)
+        try:
+            run.refresh()
+            check_turn(run)
+        except BaseException:
+            lock.release()
+            raise
+        return lock
+
+    def begin() -> Run:
+        taken()
+        return run
+
+    if processes.endpoint is not None:  # of several machines, the one that leads takes the lock, for all
+        if not train_together(begin, processes, threads, as_json=False, leads=Job.leads()):
             return
-        announce(run, as_json=False)
-        train_here(run, common.plugins(), threads, resume=True)
+    else:
+        with taken():
+            if run.info.nproc > 1:
+                train_together(lambda: run, processes, threads, as_json=False)
+            else:
+                announce(run, as_json=False)
+                train_here(run, common.plugins(), threads, resume=True)
     done = go_on_later(run)
     if done is not None:
         emit(done)

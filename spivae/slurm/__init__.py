@@ -1,1 +1,1 @@
-"""Slurm by its own commands: sbatch, squeue, scontrol and scancel. Knows nothing of runs."""
+"""Slurm by its own commands: sbatch, squeue, scontrol, scancel and sacct. Knows nothing of runs."""

@@ -30,6 +30,11 @@ class Job(msgspec.Struct, frozen=True):
             int(restart) if restart.isdecimal() else 0,
         )
 
+    @staticmethod
+    def leads(environment: Mapping[str, str] = os.environ) -> bool:
+        """Whether this process is the first of those that `srun` has started, one on each node."""
+        return environment.get("SLURM_PROCID") == "0"
+
     def is_before(self, other: Job | None) -> bool:
         """Whether this is an earlier beginning of the same job; Slurm has ended it before the later one."""
         return other is not None and self.id == other.id and self.restart < other.restart

@@ -44,14 +44,19 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
             int,
             Meta(
                 ge=1,
-                description="Cores of each training  [default: --threads, or 1]",
+                description="Cores of each training, on each machine  [default: --nproc times --threads]",
                 extra={"metavar": "N", "sbatch": "cpus-per-task"},
             ),
         ]
         | None
     ) = None
-    gpus: Annotated[str, _declared("GPUs: 1, or a100:1.", "N", "gpus", r"^([\w.-]+:)?\d+$")] | None = None
-    memory: Annotated[str, _declared("Memory, as 8G.", "SIZE", "mem", r"^\d+[KMGT]?$")] | None = None
+    gpus: (
+        Annotated[str, _declared("GPUs on each machine: 1, or a100:1.", "N", "gpus", r"^([\w.-]+:)?\d+$")]
+        | None
+    ) = None
+    memory: (
+        Annotated[str, _declared("Memory on each machine, as 8G.", "SIZE", "mem", r"^\d+[KMGT]?$")] | None
+    ) = None
     requeue: Annotated[
         bool,
         _declared("Save, queue again and go on where the time is up or the job is preempted; or end there."),

@@ -2,17 +2,19 @@
 
 Lists and screens ask for every run, again and again; squeue, and the controller that all users share, must
 not notice. No accounting is needed: squeue knows jobs that wait and run, and some minutes long those that
-have ended.
+have ended. Only how older ones have ended is known to the accounting, where there is one.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import threading
 import time
 from collections.abc import Callable, Collection
 from typing import Literal, NamedTuple
 
+from spivae.slurm import accounting
 from spivae.slurm.commands import SlurmError, call
 from spivae.slurm.job import Job
 
@@ -118,16 +120,20 @@ class Queue:
             self._until = 0.0
 
 
-@functools.lru_cache(maxsize=64)  # the answer may come from a directory in the network
 def _is_user(uid: int) -> bool:
     """Whether this system knows the user; squeue knows no others."""
+    return _user(uid) is not None
+
+
+@functools.lru_cache(maxsize=64)  # the answer may come from a directory in the network
+def _user(uid: int) -> str | None:
+    """A user's name; None where this system does not know them."""
     import pwd  # which is not everywhere, and neither is Slurm
 
     try:
-        pwd.getpwuid(uid)
+        return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
-        return False
-    return True
+        return None
 
 
 queue = Queue()
@@ -143,7 +149,25 @@ def describe(job: Job) -> str:
         why = f" ({standing.reason})" if standing.reason and standing.phase == "waiting" else ""
         word = "waits" if standing.phase == "waiting" else "has begun"
         return f"Slurm job {job.id} {word}{why}"
-    if not standing.state:
+    if standing.state:
+        return _ended(job, standing.state, standing.reason)
+    found = accounting.accounting.look(job)
+    if found is None or (state := found[0].partition(" ")[0]) in _WAITING | _ACTIVE:
         return f"Slurm no longer knows job {job.id}"
-    why = f" ({standing.reason})" if standing.reason else ""
-    return f"Slurm job {job.id} {_ENDS.get(standing.state, f'has ended: {standing.state.lower()}')}{why}"
+    return _ended(job, state, _why(*found))
+
+
+def _ended(job: Job, state: str, reason: str) -> str:
+    why = f" ({reason})" if reason else ""
+    return f"Slurm job {job.id} {_ENDS.get(state, f'has ended: {state.lower()}')}{why}"
+
+
+def _why(state: str, exit_code: str) -> str:
+    """By whom a job was cancelled, or how its command has ended, as the accounting has it."""
+    uid = re.fullmatch(r"CANCELLED by (\d+)", state)
+    if uid:
+        return f"by {_user(int(uid[1])) or f'user {uid[1]}'}"
+    if state != "FAILED":  # in all others, Slurm itself has ended the command
+        return ""
+    code, _, number = exit_code.partition(":")
+    return f"exit code {code}" if number in ("", "0") else f"signal {number}"

@@ -14,6 +14,9 @@ from spivae.slurm.commands import SlurmError, call
 from spivae.slurm.options import Options, declared
 
 WARNING_SECONDS = 60  # before the time is up, and Slurm may be a minute early
+_LEAVE_SECONDS = 60  # after the command has ended on one node, for it to end on the others
+# where the nodes meet: below the ports that Linux gives to outgoing connections, another one for each job
+_FIRST_PORT, _PORTS = 20_000, 12_000
 # what a training on this machine would have in its environment; a site may keep jobs from inheriting it
 _PASSED_ON = ("SPIVAE_PLUGINS", "SPIVAE_STRICT_PLUGINS", "XDG_CONFIG_HOME")
 
@@ -37,18 +40,30 @@ class Array(NamedTuple):
 
 
 def job_script(
-    options: Options, name: str, log: str, command: Sequence[str], cpus: int, array: Array | None = None
+    options: Options,
+    name: str,
+    log: str,
+    command: Sequence[str],
+    cpus: int,
+    array: Array | None = None,
+    nodes: int = 1,
 ) -> str:
     """The script of a job that runs `command` and appends what it prints to `log`.
 
     `log` is a pattern of Slurm's, see `literal`. The command takes the place of the shell, so that signals
-    reach it. Raises SpivaeError where a path cannot be written into a script.
+    reach it. On several nodes it runs once on each, with `--rdzv-endpoint HOST:PORT` added, where they meet;
+    there srun takes the place of the shell, and hands signals on. `cpus`, memory and GPUs are those of a
+    node. Raises SpivaeError where a path cannot be written into a script.
     """
     lines = [("job-name", name), ("output", log), ("open-mode", "append")]
     if array is not None:
         lines.append(("array", str(array)))
+    if nodes > 1:
+        lines += [("nodes", str(nodes)), ("ntasks-per-node", "1")]
     asked = {one.sbatch: getattr(options, one.name) for one in declared() if one.sbatch}
     asked["cpus-per-task"] = cpus
+    if nodes > 1:
+        asked["gpus-per-node"] = asked.pop("gpus")
     lines += [(key, str(value)) for key, value in asked.items() if value is not None]
     lines += [("requeue" if options.requeue else "no-requeue", ""), ("signal", f"B:USR1@{WARNING_SECONDS}")]
     text = ["#!/bin/bash"]
@@ -56,7 +71,17 @@ def job_script(
     text += [f"#SBATCH {option}" for option in options.sbatch]
     text += ["export NO_COLOR=1 PYTHONSAFEPATH=1"]
     text += [f"export {key}={shlex.quote(os.environ[key])}" for key in _PASSED_ON if os.environ.get(key)]
-    text += [*options.setup, f"exec {shlex.join(command)}"]
+    text += [*options.setup]
+    if nodes > 1:
+        text += [
+            'host=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
+            f'endpoint="$host:$(({_FIRST_PORT} + SLURM_JOB_ID % {_PORTS}))"',
+            # srun does not take --cpus-per-task from the job; who has lost one of the others waits for it
+            f"exec srun --cpus-per-task={cpus} --kill-on-bad-exit=0 --wait={_LEAVE_SECONDS} \\\n"
+            f'    {shlex.join(command)} --rdzv-endpoint "$endpoint"',
+        ]
+    else:
+        text += [f"exec {shlex.join(command)}"]
     return "".join(f"{line}\n" for line in text)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -94,10 +94,13 @@ class Team:
 class Group(Team):
     """One of several processes that torchrun has started. Sums go over gloo on CPUs, over nccl on GPUs."""
 
-    def __init__(self, run: Run, store: Store, kind: str = "cpu") -> None:
+    def __init__(
+        self, run: Run, store: Store, kind: str = "cpu", should_stop: Callable[[], bool] = lambda: False
+    ) -> None:
         """Join the others, through the store in which they meet, to compute on this `kind` of device.
 
-        Raises WorkerLost, and SpivaeError where this machine has too few GPUs.
+        `should_stop` tells that those who have started the processes want them to end. Raises WorkerLost, and
+        SpivaeError where this machine has too few GPUs.
         """
         import torch.distributed as dist
         from torch.distributed.distributed_c10d import PrefixStore
@@ -106,7 +109,7 @@ class Group(Team):
         self.size, self.local = int(env["WORLD_SIZE"]), int(env["LOCAL_WORLD_SIZE"])
         self._index = int(env["LOCAL_RANK"])
         usable_device(kind, processes=self.local, several=True)
-        self._store = store
+        self._store, self._should_stop = store, should_stop
         # torchrun picks another port for every round of starting them
         meeting = PrefixStore(f"spivae/{env['MASTER_PORT']}", store)
         self._kind = kind
@@ -142,7 +145,7 @@ class Group(Team):
 
     def stops(self, wish: bool) -> bool:
         # what the others want comes with the sums of the next step: all stop before the same one
-        self._wish = wish
+        self._wish = wish or self._should_stop()
         return self._agreed
 
     def reduce(self, model: nn.Module, parts: Parts) -> Parts:

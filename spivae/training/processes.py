@@ -20,13 +20,15 @@ class WorkerLost(WorkFailed):
 class Processes(msgspec.Struct, frozen=True):
     """What was asked for; None is as the run has it noted, which for a new one is a single process.
 
-    `endpoint`, as HOST:PORT, is where the machines find each other: HOST is the one that leads.
+    `endpoint`, as HOST:PORT, is where the machines find each other: HOST is the one that leads. Those of a
+    job of Slurm's (`in_job`) find each other by themselves.
     """
 
     nproc: int | None = None
     nnodes: int | None = None
     max_restarts: int | None = None
     endpoint: str | None = None
+    in_job: bool = False
 
     @property
     def given(self) -> bool:
@@ -42,7 +44,13 @@ class Processes(msgspec.Struct, frozen=True):
         """The same for a run, which has noted what is not asked for."""
         info = run.info
         restarts = info.max_restarts if self.max_restarts is None else self.max_restarts
-        return Processes(self.nproc or info.nproc, self.nnodes or info.nnodes, restarts, self.endpoint)
+        return msgspec.structs.replace(
+            self, nproc=self.nproc or info.nproc, nnodes=self.nnodes or info.nnodes, max_restarts=restarts
+        )
+
+    def within_job(self, in_job: bool = True) -> Processes:
+        """The same in a job of Slurm's, or not in one."""
+        return msgspec.structs.replace(self, in_job=in_job)
 
     def check(self, recipe: Recipe | None = None) -> None:
         """Raise SpivaeError where this cannot be had: by a new run of a recipe, or by any."""
@@ -55,13 +63,15 @@ class Processes(msgspec.Struct, frozen=True):
                 raise SpivaeError(f"{flag}: needs at least {least}, not {value}")
         if self.endpoint is not None:
             split_endpoint(self.endpoint)
+            if self.in_job:
+                raise SpivaeError("--rdzv-endpoint: the machines of a job find each other; leave it out")
         if recipe is None:
             return
         nproc, nnodes, batch = self.nproc or 1, self.nnodes or 1, recipe.training.batch
-        if nnodes > 1 and self.endpoint is None:
+        if nnodes > 1 and self.endpoint is None and not self.in_job:
             raise SpivaeError(
                 f"--nnodes: {nnodes} machines need --rdzv-endpoint HOST:PORT, the same on each, "
-                "where HOST is one of them"
+                "where HOST is one of them; or --slurm"
             )
         if nnodes == 1 and self.endpoint is not None:
             raise SpivaeError("--rdzv-endpoint: is for several machines; say how many with --nnodes")
@@ -71,15 +81,13 @@ class Processes(msgspec.Struct, frozen=True):
                 "take fewer, or raise training.batch"
             )
 
-    def check_detached(self, flag: str) -> None:
-        """Raise SpivaeError where `--detach` or `--slurm` cannot start it."""
-        if flag == "--slurm" and self.several:
-            raise SpivaeError(
-                "--slurm: hands over trainings of one process; for several, write `spivae train --nproc` "
-                "into a job script of your own"
-            )
+    def check_detached(self) -> None:
+        """Raise SpivaeError where `--detach` cannot start it."""
         if (self.nnodes or 1) > 1:
-            raise SpivaeError(f"{flag}: is for one machine; of several, the batch system keeps what runs")
+            raise SpivaeError(
+                "--detach: is for one machine; on several, Slurm keeps what runs (--slurm), or another batch "
+                "system does"
+            )
 
     def note(self, run: Run) -> None:
         """Note what was asked for in a run's info, which is not saved. Raises SpivaeError as `check` does."""

@@ -68,6 +68,7 @@ def relaunch(
 
     Raises as `prepare` and `start`, and WorkFailed where Slurm refuses the job.
     """
+    processes = (processes or Processes()).within_job(slurm is not None)
     with prepare(run, lr_scale=lr_scale, force=force, processes=processes, device=device) as lock:
         if slurm is None:
             start(run, lock, threads=threads)

@@ -26,6 +26,7 @@ from spivae.slurm.queue import queue
 from spivae.slurm.script import Array
 from spivae.training.device import AUTO
 from spivae.training.lock import Lock, Locked
+from spivae.training.processes import Processes
 from spivae.training.run import Run
 
 if TYPE_CHECKING:
@@ -37,14 +38,24 @@ _LOOK_SECONDS = 0.3
 
 
 def launch(
-    recipe: Recipe, base: Path, options: Options, *, threads: int | None = None, device: str = AUTO
+    recipe: Recipe,
+    base: Path,
+    options: Options,
+    *,
+    threads: int | None = None,
+    processes: Processes | None = None,
+    device: str = AUTO,
 ) -> Run:
     """Make a run directory and hand its training to Slurm; returns at once.
 
-    Raises WorkFailed where it cannot be made, or where Slurm refuses it; then nothing stays behind.
+    Raises SpivaeError for `processes` that cannot be had, WorkFailed where it cannot be made, or where Slurm
+    refuses it; then nothing stays behind.
     """
+    processes = (processes or Processes()).within_job()
+    processes.check(recipe)
     run = Run.create(base, recipe, device=device)
     try:
+        processes.note(run)
         with Lock.take(run):
             number = submit(run, options, threads=threads)
         begin(number)
@@ -74,6 +85,7 @@ def submit_array(
     *,
     at_once: int = 0,
     threads: int | None = None,
+    nproc: int = 1,
 ) -> str:
     """Hand queued runs of a sweep, with their numbers, to Slurm as one array; the number of its job.
 
@@ -81,7 +93,7 @@ def submit_array(
     output. Raises SlurmError where Slurm refuses it.
     """
     tasks = [task for task, _ in runs]
-    number = _hand_over(folder, array_script(folder, tasks, options, log, at_once, threads))
+    number = _hand_over(folder, array_script(folder, tasks, options, log, at_once, threads, nproc))
     with _or_cancelled(number):
         for task, run in runs:
             with contextlib.suppress(Locked), Lock.take(run):  # who holds it trains it: the task gives way
@@ -125,18 +137,30 @@ def _note(run: Run, number: str, options: Options) -> None:
 
 def run_script(run: Run, options: Options, threads: int | None) -> str:
     """The job script of a run."""
-    path, count = run.path.resolve(), threads or run.info.threads or options.cpus or 1
-    log = script.literal(path / "log.txt")
-    return script.job_script(options, run.id, log, _command(path, count), options.cpus or count)
+    path, info = run.path.resolve(), run.info
+    each = threads or info.threads or threads_of_each(options, info.nproc)
+    cpus, log = options.cpus or info.nproc * each, script.literal(path / "log.txt")
+    return script.job_script(options, run.id, log, _command(path, each), cpus, nodes=info.nnodes)
 
 
 def array_script(
-    folder: Path, tasks: Sequence[int], options: Options, log: str, at_once: int, threads: int | None
+    folder: Path,
+    tasks: Sequence[int],
+    options: Options,
+    log: str,
+    at_once: int,
+    threads: int | None,
+    nproc: int = 1,
 ) -> str:
     """The job script of some tasks of a sweep."""
-    path, count = folder.resolve(), threads or options.cpus or 1
-    command, array = _command(path, count), Array(tasks, at_once)
-    return script.job_script(options, folder.name, log, command, options.cpus or count, array)
+    path, each = folder.resolve(), threads or threads_of_each(options, nproc)
+    cpus, array = options.cpus or nproc * each, Array(tasks, at_once)
+    return script.job_script(options, folder.name, log, _command(path, each), cpus, array)
+
+
+def threads_of_each(options: Options, nproc: int) -> int:
+    """Threads of each of a machine's processes, where only the cores of all were asked for, or nothing."""
+    return max(1, (options.cpus or 1) // nproc)
 
 
 def _command(path: Path, threads: int) -> list[str]:

@@ -23,6 +23,7 @@ from spivae.slurm.script import literal
 from spivae.training.device import AUTO
 from spivae.training.launch import detached, start
 from spivae.training.lock import Lock, Locked
+from spivae.training.processes import Processes
 from spivae.training.resume import prepare
 from spivae.training.run import Run
 from spivae.training.slurm import begin, submit_array, withdraw
@@ -50,7 +51,8 @@ class SweepInfo(msgspec.Struct):
     grid: dict[str, list[str]]
     points: list[Point]
     jobs: int = 1  # with Slurm, 0: as many as there is room for
-    threads: int = 1
+    threads: int = 1  # of each process
+    nproc: int = 1  # processes of each run
     slurm: Options | None = None  # what was asked of Slurm; None: the queue is on this machine
     job: str | None = None  # the newest array
 
@@ -71,16 +73,19 @@ class Sweep:
         *,
         jobs: int = 1,
         threads: int = 1,
+        nproc: int = 1,
         slurm: Options | None = None,
         device: str = AUTO,
     ) -> Sweep:
         """A new directory with a queued run for every point of the grid.
 
-        Raises SpivaeError for settings that make no recipe, before anything is made; WorkFailed where the
-        directory cannot be made.
+        Raises SpivaeError for settings that make no recipe, or one whose batch `nproc` processes cannot
+        share, before anything is made; WorkFailed where the directory cannot be made.
         """
         settings = points(grid)
         recipes = [applied(recipe, point) for point in settings]
+        for varied in recipes:
+            Processes(nproc).check(varied)
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
         stem = f"{recipe.process.name}-{stamp}-{secrets.token_hex(2)}"
@@ -88,9 +93,12 @@ class Sweep:
         made = []
         for number, (varied, point) in enumerate(zip(recipes, settings, strict=True), start=1):
             run = Run.create(path, varied, f"{stem}-{number:0{digits}d}", device=device)
+            if nproc > 1:
+                run.info.nproc = nproc
+                run.save()
             made.append(Point(run.id, point))
         varies = {key: list(values) for key, values in grid.items()}
-        sweep = cls(path, SweepInfo(path.name, now, varies, made, jobs, threads, slurm))
+        sweep = cls(path, SweepInfo(path.name, now, varies, made, jobs, threads, nproc, slurm))
         sweep.save()
         return sweep
 
@@ -181,7 +189,15 @@ class Sweep:
         ]
         if waiting:
             log = self._log_pattern()
-            info.job = submit_array(self.path, waiting, options, log, at_once=info.jobs, threads=info.threads)
+            info.job = submit_array(
+                self.path,
+                waiting,
+                options,
+                log,
+                at_once=info.jobs,
+                threads=info.threads,
+                nproc=info.nproc,
+            )
             self.save()
             begin(info.job)
 
@@ -218,7 +234,7 @@ def work(sweep: Sweep) -> None:
 
     Runs are processes of their own and go on where the queue is killed; another queue counts them.
     """
-    jobs = sweep.info.jobs or max(1, usable_threads() // sweep.info.threads)
+    jobs = sweep.info.jobs or max(1, usable_threads() // (sweep.info.threads * sweep.info.nproc))
     with Lock.take(sweep) as lock:
         lock.keep_beating()
         while lock.lost is None and not sweep.stop_path.exists():

@@ -43,17 +43,20 @@ class Meeting:
 
     @classmethod
     @contextlib.contextmanager
-    def at(cls, endpoint: str | None = None) -> Iterator[Meeting]:
+    def at(cls, endpoint: str | None = None, leads: bool | None = None) -> Iterator[Meeting]:
         """Open the meeting of one machine, or that of several, or join it there.
 
-        Raises WorkFailed where nobody is met.
+        Whether this process `leads` is told, or found out: who can listen at the endpoint does. Raises
+        WorkFailed where nobody is met, or where it is to lead and cannot listen there.
         """
         with tempfile.TemporaryDirectory(prefix="spivae-") as folder:
             if endpoint is None:
                 address = f"{folder}/store"
                 yield cls(folder, FileStore(address), address, True)
                 return
-            listening = _listening(endpoint)
+            listening = None if leads is False else _listening(endpoint)
+            if leads and listening is None:
+                raise WorkFailed(f"--rdzv-endpoint: {endpoint}: is taken, or is no address of this machine")
             host, port = split_endpoint(endpoint)
             try:
                 store = TCPStore(
@@ -76,7 +79,12 @@ class Meeting:
 
     def run(self) -> Run:
         """The run that is trained. Raises SpivaeError where this machine does not see it."""
-        path = Path(self.store.get(_RUN).decode())
+        try:
+            path = Path(self.store.get(_RUN).decode())
+        except RuntimeError as error:
+            raise WorkFailed(
+                f"--rdzv-endpoint: {self.address}: the machine that leads has ended ({_line(error)})"
+            ) from None
         try:
             return Run.open(path)
         except SpivaeError:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch.distributed.distributed_c10d import Store
 
 _ENDED = "spivae/ended"  # in the store: the error with which all shall end
+_STOP = "spivae/stop"  # in the store: all shall save and end
 _LOOK_SECONDS = 0.2
 _GRACE_SECONDS = 5.0  # to end by itself
 
@@ -37,14 +38,23 @@ def farewell(store: Store) -> Farewell | None:
         return None
 
 
+def ask_to_stop(store: Store) -> None:
+    """Have all processes save and end. Raises RuntimeError where the store is gone.
+
+    STOP, in the run's folder, is the user's word; this one is for signals, after which Slurm may go on.
+    """
+    store.set(_STOP, "")
+
+
 class Watch:
     """Ends this process where its parent is gone, or where it waits for others that have ended in words.
 
     torchrun leaves its workers to themselves when it is killed. This looks from the first moment on, before
-    torch is imported.
+    torch is imported. `stopping` tells that all were asked to save and end.
     """
 
     def __init__(self, parent: int) -> None:
+        self.stopping = False
         self._parent = parent
         self._store: Store | None = None
         threading.Thread(target=self._looking, name="watch", daemon=True).start()
@@ -63,6 +73,7 @@ class Watch:
 
     def _all_end(self, store: Store) -> bool:
         try:
+            self.stopping = self.stopping or bool(store.check([_STOP]))
             return bool(store.check([_ENDED]))
         except RuntimeError:  # the machine that led is gone
             os._exit(1)

@@ -38,6 +38,40 @@ def test_flags_count_more_than_the_configuration(spivae: Spivae, tiny_recipe: Pa
     assert lines[-1].endswith("--threads 2")
 
 
+@pytest.mark.parametrize(
+    ("asked", "cpus", "threads"),
+    [
+        (("--nproc", 3, "--threads", 2), 6, 2),
+        (("--nproc", 2), 2, 1),
+        (("--nproc", 2, "--cpus", 8), 8, 4),
+        (("--nnodes", 2, "--nproc", 2, "--cpus", 1), 1, 1),
+    ],
+)
+def test_a_job_has_cores_for_all_processes_of_a_machine(
+    spivae: Spivae, tiny_recipe: Path, asked: tuple[object, ...], cpus: int, threads: int
+):
+    lines = script(spivae, tiny_recipe, *asked)
+    assert f"#SBATCH --cpus-per-task={cpus}" in lines
+    assert f"--threads {threads}" in lines[-1]
+    several = "--nnodes" in asked
+    assert ("#SBATCH --nodes=2" in lines) == several
+    assert lines[-1].endswith(' --rdzv-endpoint "$endpoint"') == several
+
+
+def test_a_job_finds_where_its_machines_meet_and_shares_batches_as_it_can(
+    spivae: Spivae, tiny_recipe: Path, tmp_path: Path
+):
+    for asked, said in (
+        (("--nnodes", 2, "--rdzv-endpoint", "a:1"), "--rdzv-endpoint: the machines of a job find each other"),
+        (("--nproc", 65), "--nproc: 65 processes cannot share a batch of 64 trajectories"),
+    ):
+        for more in ((), ("--dry-run",)):
+            refused = spivae("train", tiny_recipe, "--slurm", "--run-dir", tmp_path / "runs", *asked, *more)
+            assert refused.code == 2
+            assert refused.err.startswith(f"error: {said}")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_dry_run_makes_nothing(spivae: Spivae, tiny_recipe: Path, tmp_path: Path):
     answer = spivae("train", tiny_recipe, "--slurm", "--dry-run", "--run-dir", tmp_path / "runs")
     assert answer.out.startswith("#!/bin/bash\n#SBATCH --job-name=sbm-ID\n")

@@ -1,4 +1,4 @@
-"""A real Slurm of one node, on loopback, for as long as the tests of this folder take."""
+"""A real Slurm on loopback, for as long as the tests of this folder take: one machine that is two nodes."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=cred_expire=5,socket={folder}/munge/socket
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -46,8 +45,11 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 KillWait=60
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=500 State=UNKNOWN
-PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+NodeName=DEFAULT CPUs={cores} RealMemory=500 State=UNKNOWN
+NodeName={host} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
+NodeName={host}-b NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]}
+PartitionName=debug Nodes={host} Default=YES MaxTime=INFINITE State=UP
+PartitionName=two Nodes=ALL MaxTime=INFINITE State=UP
 """
 
 
@@ -72,7 +74,7 @@ def slurm() -> Iterator[Path]:
         key.chmod(0o400)
         config = folder / "slurm.conf"
         host, cores = socket.gethostname().partition(".")[0], os.cpu_count()
-        config.write_text(CONFIG.format(host=host, folder=folder, ports=free_ports(2), cores=cores))
+        config.write_text(CONFIG.format(host=host, folder=folder, ports=free_ports(3), cores=cores))
         patch.setenv("SLURM_CONF", str(config))
         try:
             start(
@@ -88,11 +90,12 @@ def slurm() -> Iterator[Path]:
                 *("--log-file", folder / "munged.log", "--seed-file", folder / "seed", "--force"),
             )
             start(found["slurmctld"], "-c", "-f", config)
-            start(found["slurmd"], "-f", config)
-            wait_for(lambda: ask("sinfo", "-h", "-o", "%T").strip() == "idle", 30)
+            for node in (host, f"{host}-b"):
+                start(found["slurmd"], "-N", node, "-f", config)
+            wait_for(lambda: set(ask("sinfo", "-h", "-N", "-o", "%T").split()) == {"idle"}, 30)
             yield folder
         finally:
-            for program in ("slurmd", "slurmctld", "munged"):
+            for program in (f"slurmd-{host}", f"slurmd-{host}-b", "slurmctld", "munged"):
                 end(folder / f"{program}.pid")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,18 +15,25 @@ import pytest
 
 from spivae.checkpoint import read
 from spivae.plugins import load_plugins
+from spivae.slurm.accounting import ask_sacct
+from spivae.slurm.commands import SlurmError
+from spivae.slurm.job import Job
+from spivae.slurm.queue import describe
 from spivae.slurm.script import cancel
 from spivae.training.loop import Events, train
 from spivae.training.metrics import MetricsReader
 from spivae.training.run import Run
 from spivae.training.sweep import Sweep
 from tests.commands import wait_for as waiting
+from tests.commands import workers
 
 # jobs are as nice as can be, and a machine may be busy
 pytestmark = [pytest.mark.xdist_group("slurm"), pytest.mark.timeout(1200)]
 
 LONG = ("--set", "training.phase.1.epochs=5000", "--set", "training.checkpoint_every=20")
 SHORT = ("--set", "training.phase.0.epochs=1", "--set", "training.phase.1.epochs=1")
+PROCESSES, NODES = ("--nproc", "2"), ("--nnodes", "2", "--partition", "two")
+TIME_IS_UP, PREEMPTED = ("scancel", "--batch", "--signal=USR1"), ("scontrol", "requeue")
 Spivae = Callable[..., Any]
 State = Callable[[str], str]
 
@@ -101,6 +111,54 @@ def test_a_job_that_slurm_begins_again_goes_on_as_if_it_had_never_stopped(
         np.testing.assert_array_equal(tensor, weights(whole, "stopped")[name], err_msg=name)
 
 
+@pytest.mark.parametrize(
+    ("asked", "again"),
+    [
+        (PROCESSES, TIME_IS_UP),
+        pytest.param(PROCESSES, PREEMPTED, marks=pytest.mark.full),
+        pytest.param(NODES, TIME_IS_UP, marks=pytest.mark.full),
+        pytest.param(NODES, PREEMPTED, marks=pytest.mark.full),
+    ],
+)
+def test_several_processes_of_a_job_and_those_of_two_nodes_train_as_one_does(
+    asked: tuple[str, ...],
+    again: tuple[str, ...],
+    spivae: Spivae,
+    tiny_recipe: Path,
+    tmp_path: Path,
+    slurm_state: State,
+):
+    length = ("--set", "training.phase.1.epochs=15", "--set", "training.checkpoint_every=5")
+    at = ("--run-dir", tmp_path, "--json")
+    made = spivae("train", tiny_recipe, *length, *asked, *at, "--slurm", "--cpus", "1").json
+    run, job = Run.open(made["path"]), made["job"]
+    wait_for(run.state_path.exists)
+    assert len(workers(run)) == 2
+    subprocess.run([*again, job], check=True)
+    wait_for(lambda: Run.open(run.path).state() == "finished")
+    wait_for(lambda: slurm_state(job) == "COMPLETED")
+    run.refresh()
+    assert (run.info.nproc * run.info.nnodes, run.info.threads, run.info.attempt) == (2, 1, 2)
+    assert 0 < run.info.resumed_at < steps_of(run)
+    assert not run.stop_path.exists()
+    assert not run.lock_path.exists()
+    assert not workers(run)
+
+    alone = Run.create(tmp_path, run.recipe)
+    train(alone, load_plugins().process("sbm"), threads=1)
+    losses = [
+        [record["loss"] for record in MetricsReader(found.metrics_path).poll() if "loss" in record]
+        for found in (run, alone)
+    ]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+    if asked is NODES:  # begun again or not, on one machine or two: the same bits
+        command = [sys.executable, "-m", "spivae", "train", str(run.recipe_path), "--nproc", "2"]
+        done = subprocess.run([*command, *map(str, at)], check=True, capture_output=True)
+        whole = Run.open(json.loads(done.stdout)["path"])
+        for name, tensor in weights(run, "final").items():
+            np.testing.assert_array_equal(tensor, weights(whole, "final")[name], err_msg=name)
+
+
 def test_a_job_that_is_killed_is_told_of_and_resumed_where_it_was(
     spivae: Spivae, tiny_recipe: Path, tmp_path: Path, slurm_state: State
 ):
@@ -127,6 +185,12 @@ def test_a_job_that_is_killed_is_told_of_and_resumed_where_it_was(
     wait_for(lambda: slurm_state(again["job"]) == "CANCELLED")
     assert (run.checkpoint_folder / "stopped.safetensors").exists()
     assert spivae("rm", run.id, *at, "--yes").code == 0
+
+
+def test_a_cluster_without_an_accounting_is_no_error():
+    with pytest.raises(SlurmError, match="accounting storage is disabled"):
+        ask_sacct("99999")
+    assert describe(Job("99999", os.getuid())) == "Slurm no longer knows job 99999"
 
 
 def test_a_running_job_is_stopped_and_saves(spivae: Spivae, tiny_recipe: Path, tmp_path: Path, slurm_state):

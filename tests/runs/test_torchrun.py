@@ -23,7 +23,7 @@ from spivae.training.loop import train
 from spivae.training.metrics import MetricsReader
 from spivae.training.run import Run
 from spivae_plugins.sbm import ScaledBrownianMotion
-from tests.commands import wait_for
+from tests.commands import wait_for, workers
 
 pytestmark = pytest.mark.xdist_group("torchrun")
 
@@ -43,19 +43,6 @@ def command(*arguments: object) -> list[str]:
 
 def records(run: Run) -> list[dict[str, Any]]:
     return MetricsReader(run.metrics_path).poll()
-
-
-def workers(run: Run) -> list[int]:
-    """Pids of the processes that share a run's batches, whoever is their parent now."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except (OSError, NotADirectoryError):
-            continue
-        if b"--team" in words and os.fsencode(run.path.resolve()) in words:
-            found.append(int(entry.name))
-    return sorted(found)
 
 
 def rank_of(pid: int) -> int:

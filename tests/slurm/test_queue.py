@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from spivae.liveness import run_state
+from spivae.slurm import accounting as accounts
 from spivae.slurm import queue as queues
+from spivae.slurm.accounting import Accounting
 from spivae.slurm.commands import SlurmError
 from spivae.slurm.job import Job
 from spivae.slurm.queue import Answer, Queue, describe
@@ -48,6 +50,7 @@ class Asked:
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     found = Asked()
     monkeypatch.setattr(queues, "queue", Queue(found))
+    monkeypatch.setattr(accounts, "accounting", Accounting(lambda number: {}))
     return found
 
 
@@ -130,6 +133,111 @@ def test_words_for_people(asked: Asked):
     asked.error = "squeue: no answer"
     queues.queue.forget()
     assert describe(Job("1", ME)) == "Slurm job 1 (Slurm does not say how it is)"
+
+
+@pytest.fixture
+def sacct(asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """A program that stands for sacct; a file with a line for each time that it is called."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(accounts, "accounting", Accounting())
+
+    def made(text: str) -> Path:
+        (folder / "sacct").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/called\n{text}\n')
+        (folder / "sacct").chmod(0o755)
+        return tmp_path / "called"
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("job", "record", "words"),
+    [
+        ("90", "90|OUT_OF_MEMORY|0:125", "ran out of memory"),
+        ("90", "90|TIMEOUT|0:15", "ran out of time"),
+        ("90", "90|NODE_FAIL|1:0", "has lost its node, which failed"),
+        ("90", "90|CANCELLED by 0|0:0", "was cancelled (by root)"),
+        ("90", "90|CANCELLED by 3999999999|0:0", "was cancelled (by user 3999999999)"),
+        ("90", "90|FAILED|1:0", "has failed (exit code 1)"),
+        ("90", "90|FAILED|0:9", "has failed (signal 9)"),
+        ("90", "90|REVOKED|0:0", "has ended: revoked"),
+        ("90_2", "90_1|COMPLETED|0:0\n90_2|PREEMPTED|0:0", "was preempted"),
+        ("90_7", "90_2|FAILED|1:0\n90_[4-5,7-8%2]|CANCELLED by 0|0:0", "was cancelled (by root)"),
+        ("90_6", "90_[4-5,7-8%2]|CANCELLED by 0|0:0", None),
+        ("90", "90|RUNNING|0:0", None),  # the accounting lags behind
+        ("90", "", None),
+        ("90", "a remark of the site", None),
+    ],
+)
+def test_how_a_forgotten_job_has_ended_is_known_to_the_accounting(
+    sacct: Callable[[str], Path], job: str, record: str, words: str | None
+):
+    sacct(f"cat << END\n{record}\nEND")
+    known = f"Slurm job {job} {words}" if words else f"Slurm no longer knows job {job}"
+    assert describe(Job(job, ME)) == known
+
+
+def test_the_accounting_is_asked_once_for_a_job_and_for_all_tasks_of_an_array(
+    sacct: Callable[[str], Path], tmp_path: Path, spivae: Callable[..., Any]
+):
+    called = sacct("echo '90_1|OUT_OF_MEMORY|0:125'; echo '90_2|OUT_OF_MEMORY|0:125'")
+    for job in ("90_1", "90_2", "90_3", "2"):
+        slurm_run(tmp_path / "runs", job)
+    for _ in range(2):
+        answer = spivae("runs", "--run-dir", tmp_path / "runs", "--json")
+    assert answer.err == ""
+    assert {run["job"]: (run["state"], run["error"]) for run in answer.json} == {
+        "90_1": ("lost", "Slurm job 90_1 ran out of memory"),
+        "90_2": ("lost", "Slurm job 90_2 ran out of memory"),
+        "90_3": ("lost", "Slurm no longer knows job 90_3"),
+        "2": ("queued", None),
+    }
+    [line] = called.read_text().splitlines()
+    assert "--jobs=90 " in line
+
+
+@pytest.mark.parametrize(
+    "program", ["echo 'Slurm accounting storage is disabled' >&2; exit 1", "exec sleep 9"]
+)
+def test_without_an_accounting_nobody_waits_and_nothing_is_complained_of(
+    sacct: Callable[[str], Path],
+    program: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spivae: Callable[..., Any],
+):
+    called = sacct(program)
+    monkeypatch.setattr(accounts, "TIMEOUT_SECONDS", 0.2)
+    for job in ("90", "91", "92"):
+        slurm_run(tmp_path / "runs", job)
+    begun = time.monotonic()
+    answer = spivae("runs", "--run-dir", tmp_path / "runs", "--json")
+    assert time.monotonic() - begun < 5
+    assert (answer.code, answer.err) == (0, "")
+    assert {run["error"] for run in answer.json} == {
+        f"Slurm no longer knows job {job}" for job in (90, 91, 92)
+    }
+    assert len(called.read_text().splitlines()) == 1
+
+
+def test_an_accounting_that_is_slow_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch):
+    clock = 0.0
+    questions: list[str] = []
+
+    def ask(number: str) -> accounts.Records:
+        nonlocal clock
+        questions.append(number)
+        clock += 2.0
+        return {number: ("TIMEOUT", "0:0")}
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    found = Accounting(ask)
+    known = [found.look(Job(str(number), ME)) is not None for number in range(6)]
+    assert known == [True] * 3 + [False] * 3
+    clock += accounts.PAUSE_SECONDS
+    assert found.look(Job("5", ME)) == ("TIMEOUT", "0:0")
+    assert questions == ["0", "1", "2", "5"]
 
 
 def test_which_job_a_process_is_in():

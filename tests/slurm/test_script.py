@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,21 @@ def test_what_is_not_asked_is_left_to_the_cluster():
     for absent in ("partition", "time", "account", "gpus", "mem", "array", "--requeue"):
         assert absent not in text
     assert "#SBATCH --no-requeue" in text
+
+
+def test_on_several_nodes_one_command_runs_on_each_and_all_meet_on_the_first(program, tmp_path: Path):
+    program("scontrol", '[ "$*" = "show hostnames node[7-8]" ] && printf "node7\\nnode8\\n"')
+    program("srun", f'printf "%s|" "$@" > {tmp_path}/called')
+    asked = Options(gpus="a100:2", memory="8G")
+    text = job_script(asked, "sbm-1", "log", ["spivae", "a b"], 6, nodes=2)
+    for option in ("nodes=2", "ntasks-per-node=1", "cpus-per-task=6", "gpus-per-node=a100:2", "mem=8G"):
+        assert f"#SBATCH --{option}\n" in text
+    assert "--gpus=" not in text
+    environment = {"PATH": os.environ["PATH"], "SLURM_JOB_NODELIST": "node[7-8]", "SLURM_JOB_ID": "24018"}
+    subprocess.run(["bash", "-c", text], env=environment, check=True)
+    called = (tmp_path / "called").read_text().split("|")
+    assert called[-5:] == ["spivae", "a b", "--rdzv-endpoint", "node7:20018", ""]
+    assert {"--cpus-per-task=6", "--kill-on-bad-exit=0", "--wait=60"} == set(called[:-5])
 
 
 @pytest.mark.parametrize(

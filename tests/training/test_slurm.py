@@ -15,8 +15,10 @@ from spivae.slurm.options import Options
 from spivae.slurm.queue import Queue
 from spivae.training import slurm
 from spivae.training.recipe import Recipe
+from spivae.training.resume import relaunch
 from spivae.training.run import Run
 from spivae.training.stopping import stop
+from spivae.training.sweep import Sweep
 
 Program = Callable[[str, str], None]
 
@@ -182,6 +184,36 @@ def test_the_job_of_a_submission_that_fails_half_way_is_cancelled(run: Run, prog
     with pytest.raises(SpivaeError, match="scontrol: failed"):
         slurm.begin("12")
     assert calls(tmp_path) == ["scontrol release 12", "scancel 12"]
+
+
+def test_what_several_nodes_have_trained_is_handed_over_again_as_it_was(
+    run: Run, program: Program, tmp_path: Path
+):
+    program("sbatch", "echo 13")
+    program("scontrol", "")
+    run.info.nproc, run.info.nnodes = 2, 3
+    run.end("stopped")
+    with pytest.raises(SpivaeError, match="--nnodes: 3 machines need --rdzv-endpoint"):
+        relaunch(Run.open(run.path))
+    relaunch(run, slurm=Options())
+    assert calls(tmp_path)[-1] == "scontrol release 13"
+    lines = (run.path / "job.sh").read_text().splitlines()
+    assert {"#SBATCH --nodes=3", "#SBATCH --cpus-per-task=2"} <= set(lines)
+    assert (run.job_id, run.info.nproc, run.info.nnodes) == ("13", 2, 3)
+
+
+def test_the_runs_of_a_sweep_have_several_processes_each(program: Program, tmp_path: Path):
+    program("sbatch", "echo 13")
+    program("scontrol", "")
+    grid = {"training.seed": ["0", "1"]}
+    sweep = Sweep.create(tmp_path / "runs", Recipe(), grid, threads=3, nproc=2, slurm=Options())
+    sweep.launch()
+    assert [run.info.nproc for run in sweep.runs().values()] == [2, 2]
+    assert "#SBATCH --cpus-per-task=6" in (sweep.path / "job.sh").read_text()
+    before = sorted(tmp_path.glob("runs/*"))
+    with pytest.raises(SpivaeError, match="--nproc: 100000 processes cannot share a batch"):
+        Sweep.create(tmp_path / "runs", Recipe(), grid, nproc=100_000)
+    assert sorted(tmp_path.glob("runs/*")) == before
 
 
 def test_the_app_takes_a_run_that_waits_out_of_the_queue(run: Run, program: Program, tmp_path: Path):

@@ -1,0 +1,103 @@
+"""Runs in a folder that several hosts share; the hosts are UTS namespaces of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spivae.liveness import STALE_SECONDS
+from spivae.training import recipe as recipes
+from spivae.training.lock import read_owner
+from spivae.training.run import Run
+from tests.commands import wait_for
+
+
+def on_host(name: str, *command: object) -> list[str]:
+    """A command, on a host of this name; it has the pid of the process that is started."""
+    shell = ["sh", "-c", 'hostname "$0" && exec "$@"', name]
+    return ["unshare", "--uts", *shell, *map(str, command)]
+
+
+def spivae_on(name: str, *arguments: object) -> subprocess.Popen[str]:
+    command = on_host(name, sys.executable, "-m", "spivae", *arguments)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def resume_on(name: str, run: Run, *flags: str) -> tuple[int, str]:
+    """Exit code and complaint of a `resume` that is refused."""
+    with spivae_on(name, "resume", run.path, "--threads", 1, *flags) as process:
+        return process.wait(60), process.stderr.read()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hosts() -> None:
+    if shutil.which("unshare") is None or shutil.which("hostname") is None:
+        pytest.skip("needs unshare and hostname, as Linux has them")
+    done = subprocess.run(on_host("host-a", "hostname"), capture_output=True, text=True)
+    if (done.returncode, done.stdout) != (0, "host-a\n"):
+        pytest.skip(f"may not make a host of another name: {done.stderr.strip()}")
+
+
+def test_a_killed_trainer_is_overruled_from_another_host_once_it_is_silent_and_by_one_alone(
+    tiny_recipe: Path, tmp_path: Path
+):
+    recipe = recipes.with_overrides(
+        recipes.load(tiny_recipe),
+        {"training.phase.1.epochs": "5000", "training.checkpoint_every": "5"},
+    )
+    run = Run.create(tmp_path, recipe)
+    with spivae_on("host-a", "train", "--run", run.path, "--threads", 1) as first:
+        try:
+            wait_for(run.state_path.exists)
+            owner = read_owner(run.lock_path)
+            assert owner is not None
+            assert (owner.host, owner.pid) == ("host-a", first.pid)
+        finally:
+            os.kill(first.pid, signal.SIGKILL)
+
+    # host-b cannot see that it is gone
+    run.refresh()
+    who = f"process {first.pid} on host-a"
+    assert resume_on("host-b", run) == (
+        2,
+        f"error: {run.id}: is running ({who}); `spivae stop {run.id}` ends that\n",
+    )
+    forced = (2, f"error: {run.id}: is trained by {who}; `spivae stop {run.id}` ends that\n")
+    assert resume_on("host-b", run, "--force") == forced
+
+    silent = run.lock_path.stat().st_mtime - 5 * STALE_SECONDS
+    os.utime(run.lock_path, (silent, silent))
+    code, said = resume_on("host-b", run)
+    assert code == 2
+    assert f"{who}, which has shown no sign of life for 10 min; look there, and if it is gone add" in said
+
+    rivals = {
+        name: spivae_on(name, "resume", run.path, "--force", "--threads", 1) for name in ("host-b", "host-c")
+    }
+    try:
+        wait_for(lambda: any(rival.poll() is not None for rival in rivals.values()))
+        [loser] = [name for name, rival in rivals.items() if rival.poll() is not None]
+        [winner] = rivals.keys() - {loser}
+        code, said = rivals[loser].returncode, rivals[loser].stderr.read()
+        assert (code, said) == (
+            2,
+            f"error: {run.id}: is trained by process {rivals[winner].pid} on {winner}; "
+            f"`spivae stop {run.id}` ends that\n",
+        )
+        wait_for(lambda: Run.open(run.path).info.resumed_at > 0)
+        run.refresh()
+        assert (run.info.host, run.info.pid, run.info.attempt) == (winner, rivals[winner].pid, 2)
+        run.request_stop()
+        assert rivals[winner].wait(60) == 0
+        assert Run.open(run.path).state() == "stopped"
+        assert not run.lock_path.exists()
+    finally:
+        for rival in rivals.values():
+            rival.kill()
+            rival.communicate()
