@@ -48,6 +48,7 @@ class Threads:
         member = Group.__new__(Group)
         member.rank, member.size, member.local = rank, self.size, self.size
         member._wish = member._agreed = False
+        member._should_stop = lambda: False
         member._kind = "cpu"
 
         def summed(values: Tensor, operation: Any = None) -> Tensor:
