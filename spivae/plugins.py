@@ -345,6 +345,20 @@ def load_plugins(folders: Sequence[str | Path] = (), into: Plugins | None = None
     return plugins
 
 
+def check_process(name: str) -> None:
+    """Raise SpivaeError where no plugin has this process.
+
+    Where the plugin of the same name has it, as all bundled ones do, the others are left alone.
+    """
+    alone = Plugins()
+    alone.disabled, alone.settings = plugin_settings.disabled(), plugin_settings.tables()
+    for point in installed():
+        if point.name == name:
+            alone.load(point.name, source_of(point), version_of(point), point.load)
+    if name not in alone.processes:
+        load_plugins().process(name)
+
+
 @cache
 def default_plugins() -> Plugins:
     """The plugins of this process, loaded once."""

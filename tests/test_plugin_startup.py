@@ -85,3 +85,29 @@ def test_the_first_frame_and_the_list_import_none_of_them(site: Path, reference:
     assert len(list(site.glob("*.imported"))) == COUNT
     os.write(terminal.descriptor, b"\x11")
     assert terminal.wait() == 0
+
+
+CHECK = """
+import sys
+from spivae.plugins import check_process
+check_process(sys.argv[1])
+print(*(name for name in sys.modules if name.startswith("spivae_plugins.")))
+"""
+
+
+def test_to_know_a_process_its_own_plugin_is_enough(site: Path) -> None:
+    def check(name: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", CHECK, name],
+            env={**os.environ, "PYTHONPATH": str(site)},
+            capture_output=True,
+            text=True,
+        )
+
+    imported = check("sbm").stdout.split()
+    assert "spivae_plugins.sbm" in imported
+    assert "spivae_plugins.accuracy" not in imported
+    assert check("walk7").returncode == 0
+    unknown = check("walkman")  # in none of them: all are asked
+    assert unknown.returncode == 1
+    assert "unknown process 'walkman'; did you mean 'walk" in unknown.stderr

@@ -102,6 +102,16 @@ def plugins() -> Plugins:
     return found
 
 
+def check_process(name: str) -> None:
+    """Raise SpivaeError for an unknown process: now, and not in the background. WorkFailed as `plugins`."""
+    from spivae.plugins import check_process
+
+    if os.environ.get(STRICT):
+        plugins().process(name)
+    else:
+        check_process(name)
+
+
 def check_strictly(found: Plugins) -> None:
     """Raises WorkFailed for the first broken plugin, where --strict-plugins was given."""
     broken = [info for info in found.infos if info.status == "error"]

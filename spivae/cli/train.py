@@ -108,8 +108,8 @@ def train(
     processes.check(chosen)
     device = device or AUTO
     check_device(device, processes.several)
-    plugins = common.plugins()
-    process = plugins.process(chosen.process.name)  # an unknown one is an error now, not in the background
+    if detach or options is not None:
+        common.check_process(chosen.process.name)
     if dry_run and options is not None:
         from spivae.cli.dry_run import tell_script
 
@@ -120,7 +120,7 @@ def train(
 
         if processes.several:
             raise SpivaeError("--dry-run: tells what one process takes; leave out --nproc and --nnodes")
-        tell_cost(chosen, process, threads, device, as_json)
+        tell_cost(chosen, common.plugins().process(chosen.process.name), threads, device, as_json)
         return
     if options is not None:
         from spivae.training.slurm import launch as hand_over
@@ -137,6 +137,8 @@ def train(
         return
     from spivae.training.run import Run
 
+    plugins = common.plugins()
+    plugins.process(chosen.process.name)  # an unknown one is an error before there is a run
     if device != AUTO:
         usable_device(device, processes=processes.nproc or 1, several=processes.several)  # or no run is made
     if processes.several:
