@@ -11,14 +11,16 @@ from spivae.process import Process
 from spivae.training.data import recipe_grid
 from spivae.training.recipe import Recipe
 
-# Python with torch; measured, as are the numbers below, as the peak of trainings of several shapes
-_BASE = 280 << 20
-_PART = 64  # trajectories that a thread of the fast path holds at once
-_BYTES_OF_FRESH, _BYTES_OF_FILE = 12, 24  # a displacement, while it is made or read in float64 and kept in 32
+# Python with torch; measured, as are the numbers below, as the peak of trainings of several shapes of both
+# architectures
+_BASE = 360 << 20
+_ROWS = 25600  # displacements that a thread of the fast path holds at once: see spivae.model.fast.step
+# of a displacement: while those of the next epoch are made; read in float64 and kept in 32
+_BYTES_OF_FRESH, _BYTES_OF_FILE = 8, 24
 
 
 def needed_memory(recipe: Recipe, process: Process, threads: int, fast: bool) -> int:
-    """Bytes that a training takes at its peak, on the safe side: about a quarter above what is measured."""
+    """Bytes that a training takes at its peak, on the safe side: up to a third above what is measured."""
     args, table = recipe.model_args, recipe.dataset
     cells = len(recipe_grid(recipe, process).cells)
     train, validation = (share * cells for share in recipe.shares(cells))
@@ -26,12 +28,15 @@ def needed_memory(recipe: Recipe, process: Process, threads: int, fast: bool) ->
         data = _BYTES_OF_FILE * (train + validation)
     else:
         data = _BYTES_OF_FRESH * train + 4 * validation
-    at_once = recipe.training.batch
+    batch = args.o_dim * recipe.training.batch
     if fast:
-        at_once = min(at_once, threads * _PART)
+        # for parts of a batch, and smaller ones of the last batch of the validation set
+        activations = 1.5 * _numbers_kept(args) * min(batch, threads * max(_ROWS, args.o_dim))
+    else:
+        activations = _numbers(args) * batch
     weights = sum(math.prod(shape) for shape in recipe.architecture.shapes(args).values())
     # of every weight: itself, its gradient and the optimizer's two means
-    return _BASE + args.o_dim * (data + 4 * at_once * _numbers(args)) + 16 * weights
+    return _BASE + args.o_dim * data + int(4 * activations) + 16 * weights
 
 
 def _numbers(args: Arguments) -> int:
@@ -39,6 +44,13 @@ def _numbers(args: Arguments) -> int:
     blocks = args.layer_size * args.stack_size
     encoder: tuple[int, ...] = getattr(args, "nf", ())
     return 2 * (6 * blocks * args.res_channels + 4 * args.skip_channels + 3 * sum(encoder))
+
+
+def _numbers_kept(args: Arguments) -> int:
+    """The same of the fast path, which has places for all gradients, but shares those of the blocks."""
+    res, skip = args.res_channels, args.skip_channels
+    encoder: tuple[int, ...] = getattr(args, "nf", ())
+    return args.layer_size * (4 * res + args.c_channels + 2) + 4 * (res + skip + sum(encoder)) + 24
 
 
 def free_memory() -> int | None:

@@ -77,7 +77,7 @@ def test_open_inspect_plot_train_watch_and_find_the_checkpoint(terminal: Tmux, t
     terminal.press("Enter")
     terminal.wait_for("final", 30)
     terminal.press("Escape")
-    terminal.wait_for("Train again")
+    terminal.wait_for("opens final")  # two escapes at once would be something else
     terminal.press("Escape")
     terminal.wait_for(lambda screen: "/final" in screen and "/best" in screen, 30)
     final = list(tmp_path.glob("runs/*/checkpoints/final.safetensors"))

@@ -54,8 +54,8 @@ def test_the_memory_told_grows_with_what_fills_it() -> None:
         return needed_memory(with_overrides(Recipe(), overrides), SBM, threads, fast)
 
     whole = told()
-    # 12 bytes a displacement while an epoch is made, 4 of the validation set
-    assert told(dataset__trajectories=2 * 99960) - whole == 399 * (12 * 80_010 + 4 * 19_950)
+    # 8 bytes a displacement while the next epoch is made, 4 of the validation set
+    assert told(dataset__trajectories=2 * 99960) - whole == 399 * (8 * 80_010 + 4 * 19_950)
     assert told(threads=2) > whole + 50e6
     assert told(fast=False) > whole + 300e6
     assert told(model__res_channels=64) > whole + 100e6

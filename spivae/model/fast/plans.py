@@ -17,7 +17,7 @@ from torch import Tensor
 
 _ALIGN = 64  # bytes of a cache line
 _HUGE = 2 << 20  # a huge page: with small ones the look-up of addresses is felt
-_KEPT = 12  # plans of a thread: three for each shape, and some models at once
+_KEPT = 6  # plans of a thread: three for each shape, of which an epoch mostly needs two
 
 
 class Plan:
