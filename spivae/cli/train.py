@@ -16,7 +16,7 @@ import click
 from spivae.cli import common
 from spivae.cli.common import assignments, common_options, run_dir_option
 from spivae.cli.device_option import device_option
-from spivae.cli.output import emit, emit_json
+from spivae.cli.output import emit, emit_json, note
 from spivae.cli.processes import processes_options
 from spivae.cli.slurm_options import chosen as chosen_for_slurm
 from spivae.cli.slurm_options import slurm_options
@@ -233,9 +233,7 @@ def _train_existing(path: Path, threads: int | None, processes: Processes) -> No
             else:
                 announce(run, as_json=False)
                 train_here(run, common.plugins(), threads, resume=True)
-    done = go_on_later(run)
-    if done is not None:
-        emit(done)
+    go_on_later(run, note)  # at once: Slurm may end this process any time
 
 
 def train_here(

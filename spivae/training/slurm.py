@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -213,8 +213,8 @@ def check_turn(run: Run) -> None:
         raise SpivaeError(f"{run.path}: is over ({info.state}); `spivae resume {run.id}` goes on")
 
 
-def go_on_later(run: Run) -> str | None:
-    """Have Slurm begin this job again where only Slurm has stopped the run; what was done, in words.
+def go_on_later(run: Run, tell: Callable[[str], None]) -> None:
+    """Have Slurm begin this job again where only Slurm has stopped the run; `tell` is told of it.
 
     Slurm warns before the time is up, and where another job takes the place. What the user has stopped stays
     stopped, and so does what has not made a single step in this turn. This process may be killed any time
@@ -223,30 +223,32 @@ def go_on_later(run: Run) -> str | None:
     info, mine = run.info, Job.of_process()
     ours = mine is not None and info.job is not None and info.job.id == mine.id
     if not ours or info.state != "stopped" or run.stop_path.exists():
-        return None
+        return
     assert mine is not None
     try:
         state, restarts = _own_standing(mine.id)
     except SlurmError as error:
-        return str(error)
+        return tell(str(error))
     if restarts > mine.restart:  # Slurm does it by itself
         _wait_for_turn(run)
-        return f"Slurm begins job {mine.id} again"
+        return tell(f"Slurm begins job {mine.id} again")
     if state != "RUNNING":  # cancelled, or too late
-        return None
+        return
     if info.slurm is None or not info.slurm.requeue:
-        return None
+        return
     reached = _reached(run)
     if reached <= info.resumed_at:
-        return f"job {mine.id} has had no time for a single step, and is not begun again; ask for more --time"
+        return tell(
+            f"job {mine.id} has had no time for a single step, and is not begun again; ask for more --time"
+        )
     _wait_for_turn(run)
+    tell(f"job {mine.id} goes on after step {reached:,} when Slurm begins it again")  # or it may be too late
     try:
         call("scontrol", "requeue", mine.id)  # $SLURM_JOB_ID may stand for a whole array
     except SlurmError as error:
         with Lock.take(run):
             run.end("stopped")
-        return f"job {mine.id} cannot be begun again ({error})"
-    return f"job {mine.id} goes on after step {reached:,} when Slurm begins it again"
+        tell(f"job {mine.id} cannot be begun again ({error})")
 
 
 def _wait_for_turn(run: Run) -> None:

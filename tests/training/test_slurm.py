@@ -104,7 +104,9 @@ def stopped_in_job(
     monkeypatch.setattr(slurm, "_reached", lambda run: 100 + steps)
     run.info.resumed_at = 100
     run.end("stopped")
-    return slurm.go_on_later(run)
+    told: list[str] = []
+    slurm.go_on_later(run, told.append)
+    return told[-1] if told else None
 
 
 def calls(tmp_path: Path) -> list[str]:
