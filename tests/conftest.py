@@ -46,6 +46,7 @@ def _nobody_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(home / "data"))
         patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("SPIVAE_CACHE", "off")  # a test that analyzes means to compute
         patch.delenv("SPIVAE_PLUGINS", raising=False)
         yield

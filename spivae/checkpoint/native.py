@@ -51,6 +51,7 @@ class _Document(msgspec.Struct, kw_only=True):
     metrics: dict[str, Any] = {}
     history: list[dict[str, Any]] = []
     versions: dict[str, Any] = {}
+    computed: dict[str, Any] = {}
     created: str = ""
 
 

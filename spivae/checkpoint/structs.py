@@ -53,7 +53,8 @@ class Checkpoint(msgspec.Struct, kw_only=True, eq=False):
 
     `format` is "spivae", "original" or a plugin's own. `model_args` and `ds_args` hold plain values (lists,
     numbers, strings). `metrics` holds validation figures: nll (per step), kl (nats), neg_elbo (per step),
-    kl_latents, surviving, beta, epoch, step.
+    kl_latents, surviving, beta, epoch, step. `computed` says how it was trained to its last step: device,
+    code_path, threads (of each process) and processes.
     """
 
     path: str = ""
@@ -66,6 +67,7 @@ class Checkpoint(msgspec.Struct, kw_only=True, eq=False):
     metrics: dict[str, Any] = {}
     history: list[dict[str, Any]] = []
     versions: dict[str, Any] = {}
+    computed: dict[str, Any] = {}
     created: str = ""
     tensors: list[TensorInfo] = []
     weights: Weights | None = None

@@ -26,7 +26,8 @@ def inspect(checkpoint: Path, as_json: bool) -> None:
     is read.
 
     --json: {path, format ("spivae" | "original"), process, architecture, model_args, ds_args, parameters,
-    receptive_field, tensors [{name, shape, dtype}], metrics, recipe, history, versions, created}.
+    receptive_field, tensors [{name, shape, dtype}], metrics, recipe, history, versions, computed
+    {device, code_path, threads, processes}, created}.
     """
     from spivae.checkpoint.reading import read_header
     from spivae.model.architectures import known
@@ -57,6 +58,7 @@ def document(checkpoint: Checkpoint) -> dict[str, Any]:
         "recipe": checkpoint.recipe,
         "history": checkpoint.history,
         "versions": checkpoint.versions,
+        "computed": checkpoint.computed,
         "created": checkpoint.created,
     }
 

@@ -122,7 +122,6 @@ def _settle_device(run: Run) -> None:
 
 
 def _supervise(meeting: Meeting, run: Run, threads: int | None, asked: list[int]) -> None:
-    from spivae.cores import usable_threads
     from spivae.training.torchrun import supervise
     from spivae.training.watch import ask_to_stop
 
@@ -131,7 +130,6 @@ def _supervise(meeting: Meeting, run: Run, threads: int | None, asked: list[int]
             with contextlib.suppress(RuntimeError):  # the machine that led is gone, which ends the workers
                 ask_to_stop(meeting.store)
 
-    threads = threads or run.info.threads or max(1, usable_threads() // run.info.nproc)
     supervise(meeting, run, threads, look)
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Runs that train at once  [default: as many as there are cores, of --device cuda 1; Slurm: as it "
+    help="Runs that train at once  [default: as many as cores are free, of --device cuda 1; Slurm: as it "
     "has room for]",
 )
 @click.option(
@@ -123,9 +123,9 @@ def _start(
     base: Path,
 ) -> Sweep:
     from spivae.cli.train import read_recipe
-    from spivae.cores import usable_threads
     from spivae.training.slurm import threads_of_each
     from spivae.training.sweep import Sweep, applied, points, read_grid
+    from spivae.training.threads import free_threads
 
     chosen, values = read_recipe(recipe, overrides), read_grid(grid)
     plugins = common.plugins()
@@ -133,7 +133,7 @@ def _start(
         plugins.process(name)  # an unknown one is an error now, not in the background
     if slurm is None:
         threads = threads or 1
-        jobs = jobs or (1 if device.startswith("cuda") else max(1, usable_threads() // (threads * nproc)))
+        jobs = jobs or (1 if device.startswith("cuda") else max(1, free_threads() // (threads * nproc)))
         made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads, nproc=nproc, device=device)
         made.launch()
         return made

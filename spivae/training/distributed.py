@@ -39,6 +39,7 @@ class Team:
     rank = 0
     size = 1
     local = 1  # how many of them are on this machine
+    first_here = True  # whether this is the first of those
 
     @property
     def first(self) -> bool:
@@ -87,6 +88,10 @@ class Team:
         """Means over all rows, from those over this process's `rows`."""
         return own
 
+    def least(self, own: float) -> float:
+        """The smallest of what all processes say."""
+        return own
+
     def check_same(self, *numbers: float) -> None:
         """Raise WorkFailed where the processes do not begin from the same numbers."""
 
@@ -108,6 +113,7 @@ class Group(Team):
         env = os.environ
         self.size, self.local = int(env["WORLD_SIZE"]), int(env["LOCAL_WORLD_SIZE"])
         self._index = int(env["LOCAL_RANK"])
+        self.first_here = self._index == 0
         usable_device(kind, processes=self.local, several=True)
         self._store, self._should_stop = store, should_stop
         # torchrun picks another port for every round of starting them
@@ -173,16 +179,21 @@ class Group(Team):
         *sums, count = self._sum(weighted).tolist()
         return [total / count for total in sums]
 
-    def check_same(self, *numbers: float) -> None:
-        import torch.distributed as dist
+    def least(self, own: float) -> float:
+        return -float(self._most([-own])[0])
 
-        both = [*numbers, *(-number for number in numbers)]
-        most = torch.tensor(both, dtype=torch.float64, device=self.device(self._kind))
-        largest, smallest = self._sum(most, dist.ReduceOp.MAX).chunk(2)
+    def check_same(self, *numbers: float) -> None:
+        largest, smallest = self._most([*numbers, *(-number for number in numbers)]).chunk(2)
         if not torch.equal(largest, -smallest):
             raise WorkFailed(
                 "the processes do not begin from the same state; the run's folder must be one that all see"
             )
+
+    def _most(self, numbers: list[float]) -> Tensor:
+        import torch.distributed as dist
+
+        own = torch.tensor(numbers, dtype=torch.float64, device=self.device(self._kind))
+        return self._sum(own, dist.ReduceOp.MAX)
 
     def _sum(self, values: Tensor, operation: Any = None) -> Tensor:
         import torch.distributed as dist

@@ -24,7 +24,8 @@ from spivae.errors import WorkFailed
 from spivae.model.latents import surviving
 from spivae.model.losses import Loss
 from spivae.model.moving import to_device
-from spivae.model.paths import forward, gradients, path_of, why_plain
+from spivae.model.paths import Path as CodePath
+from spivae.model.paths import forward, gradients, why_plain
 from spivae.model.vae import WaveNetVAE
 from spivae.process import Process
 from spivae.training.cells import cell_axes, describe_cells, for_header
@@ -33,6 +34,7 @@ from spivae.training.distributed import Team, checksum
 from spivae.training.lock import Lock, LockLost
 from spivae.training.memory import check_memory, needed_memory
 from spivae.training.metrics import MetricsWriter, epochs_so_far
+from spivae.training.places import choosing, leave, take
 from spivae.training.processes import WorkerLost
 from spivae.training.recipe import Phase, to_table
 from spivae.training.run import Change, Run
@@ -73,8 +75,8 @@ def train(
 
     Writes metrics.jsonl, and checkpoints at every phase's end (`phase-N`), at the best validation (`best`),
     every `checkpoint_every` steps (`last`, and the state to resume from) and at the end (`final` or
-    `stopped`, in place of `last`). `resume` goes on from that state, with the threads of before, to the very
-    weights of a training that was never interrupted; without a state it begins anew.
+    `stopped`, in place of `last`). `resume` goes on from that state, with the threads and the code path of
+    before, to the very weights of a training that was never interrupted; without a state it begins anew.
 
     `threads` are chosen by a short probe where they are not given; the `device` is then the one that the run
     was trained on, or is to be (see `spivae.training.device`). Several processes train it together as a
@@ -95,6 +97,7 @@ def train(
         limit_threads(threads or 1)
         run.claim(threads, found, team.trainer)
         lock.keep_beating()
+        take(team.trainer, team.local * (threads or 1))
         try:
             trainer = _Trainer(
                 run, process, threads or None, team.device(found), events, should_stop, lock, team, state
@@ -110,6 +113,8 @@ def train(
             run.end_badly(str(error))
             events.finished(run, "failed")
             raise
+        finally:
+            leave(team.trainer)
         run.end(outcome)
         if team.first:
             trainer.tidy(outcome)
@@ -146,11 +151,16 @@ class _Trainer:
         self.at.recipe = fingerprint(self.run)
         self.model.to(self.device)
         info, most = self.run.info, self.threads or usable_threads()
-        info.code_path, info.why_plain = path_of(self.model), why_plain(self.model)
-        needed = needed_memory(recipe, self.process, most, info.code_path == "fast")
+        info.why_plain = why_plain(self.model)
+        if info.why_plain is None and self.state is not None:
+            info.why_plain = self.state.why_still_plain(info)
+        self.path: CodePath = "fast" if info.why_plain is None else "plain"
+        info.code_path = self.path
+        needed = needed_memory(recipe, self.process, most, self.path == "fast")
         check_memory(self.team.local * needed)
         self.data = TrainingData.prepare(recipe, self.process)
         info.threads = self.threads or self._chosen_threads()
+        take(self.team.trainer, self.team.local * info.threads)
         torch.set_num_threads(info.threads)
         limit_threads(info.threads)
         self.begin = time.perf_counter() - self.at.seconds
@@ -170,16 +180,22 @@ class _Trainer:
         return (*kept, *([Change(at.step, said)] if said else []))
 
     def _chosen_threads(self) -> int:
-        """By a few passes that leave the weights as they are."""
-        if self.device != "cpu":  # beside a GPU, threads do nothing but make data
-            return free_threads(self.run)
-        x, noise = (self._tensor(array) for array in example(self.recipe, self.process))
+        """By a few passes that leave the weights as they are, of one process on each machine."""
+        team = self.team
+        if not team.first_here:
+            return int(team.least(math.inf))
+        x, noise = (self._tensor(team.share(array)) for array in example(self.recipe, self.process))
 
         def step() -> None:
-            gradients(self.model, x, noise, 1.0)
+            gradients(self.model, x, noise, 1.0, path=self.path)
             self.model.zero_grad(set_to_none=True)
 
-        return choose(step, free_threads(self.run))
+        with choosing():
+            free = max(1, free_threads(team.trainer) // team.local)
+            # beside a GPU, threads do nothing but make data
+            chosen = choose(step, free) if self.device == "cpu" else free
+            take(team.trainer, team.local * chosen)
+        return int(team.least(chosen))
 
     def train(self) -> Outcome:
         metrics = MetricsWriter(
@@ -243,6 +259,7 @@ class _Trainer:
             table.clip,
             table.mean_lr,
             self.team,
+            self.path,
         )
         at.step += 1
         at.step_of_epoch += 1
@@ -311,7 +328,7 @@ class _Trainer:
 
     def _validation(self) -> Validation:
         """Of the whole validation set, each process having seen its share."""
-        own = validate(self.model, self._validation_batches())
+        own = validate(self.model, self._validation_batches(), self.path)
         team, rows = self.team, len(self.data.validation)
         kl = team.mean(own.kl, len(own.nll))
         return Validation(team.gather(own.nll, rows), kl, team.gather(own.mu, rows))
@@ -343,7 +360,7 @@ class _Trainer:
         metrics["beta"] = self.at.beta
         weights = {key: value.detach().cpu().numpy() for key, value in self.model.state_dict().items()}
         path = self.run.checkpoint_folder / f"{name}.safetensors"
-        write(path, make_checkpoint(str(path), self.data, weights, metrics, self.history))
+        write(path, make_checkpoint(str(path), self.data, weights, metrics, self.history, self.at.way))
 
 
 def make_checkpoint(
@@ -352,6 +369,7 @@ def make_checkpoint(
     weights: dict[str, Any],
     metrics: dict[str, Any],
     history: list[dict[str, Any]],
+    way: Way | None = None,
 ) -> Checkpoint:
     """A native checkpoint of weights, with all that its header tells of their training."""
     recipe = data.recipe
@@ -365,6 +383,7 @@ def make_checkpoint(
         recipe=to_table(recipe),
         metrics=metrics,
         history=for_header(history),
+        computed={} if way is None else msgspec.to_builtins(way),
         weights=weights,
     )
 
@@ -417,6 +436,7 @@ def train_step(
     clip: float,
     mean_lr: float = 1.0,
     team: Team = ALONE,
+    path: CodePath = "fast",
 ) -> Means:
     """One step on displacements x (B, 1, L) with latent noise (B, Z); the means over the batch before it.
 
@@ -426,7 +446,7 @@ def train_step(
     every weight by about the rate: `mean_lr` shortens the steps of the weights that make means.
     """
     optimizer.zero_grad(set_to_none=True)
-    parts = team.reduce(model, gradients(model, x, noise, beta))
+    parts = team.reduce(model, gradients(model, x, noise, beta, path=path))
     if clip:
         nn.utils.clip_grad_norm_(model.parameters(), clip)
     means = (
@@ -450,12 +470,14 @@ class Validation(NamedTuple):
 
 
 @torch.inference_mode()
-def validate(model: WaveNetVAE, batches: Iterator[tuple[Tensor, Tensor]]) -> Validation:
+def validate(
+    model: WaveNetVAE, batches: Iterator[tuple[Tensor, Tensor]], path: CodePath = "fast"
+) -> Validation:
     """NLL per step at z ~ q(z|x), latents and their KL, over batches of (x, noise)."""
     loss = Loss(model.receptive_field, model.c_channels)
     nll, mu, kl = [], [], torch.zeros(model.args.latents, device=next(model.parameters()).device)
     for x, noise in batches:
-        output = forward(model, x, noise)
+        output = forward(model, x, noise, path=path)
         parts = loss.parts(output, x)
         # read at the end, because reading waits for the GPU
         nll.append(parts.nll.mean((1, 2)))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.training.run import Run
+from spivae.training.run import Run, RunInfo
 
 _WEIGHT, _MOMENT, _LOSSES = "weight.", "optimizer.", "losses"
 
@@ -109,6 +109,15 @@ class State:
     def losses(self) -> list[float]:
         """The losses of the epoch at work."""
         return [float(loss) for loss in self._tensors[_LOSSES]]
+
+    def why_still_plain(self, info: RunInfo) -> str | None:
+        """Why its run goes on in the plain form even where a new one takes the fast one; None if it does not.
+
+        On another device it goes on otherwise anyway.
+        """
+        way = self.position.way  # a state of earlier versions has none
+        path, device = (info.code_path, info.device) if way is None else (way.code_path, way.device)
+        return "as it was begun" if path == "plain" and device == info.device else None
 
     def restore_weights(self, model: nn.Module) -> None:
         """Raises SpivaeError where they do not fit the model."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from spivae.cores import usable_threads
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.slurm.options import Options
@@ -27,6 +26,7 @@ from spivae.training.processes import Processes
 from spivae.training.resume import prepare
 from spivae.training.run import Run
 from spivae.training.slurm import begin, submit_array, withdraw
+from spivae.training.threads import free_threads
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
@@ -234,7 +234,7 @@ def work(sweep: Sweep) -> None:
 
     Runs are processes of their own and go on where the queue is killed; another queue counts them.
     """
-    jobs = sweep.info.jobs or max(1, usable_threads() // (sweep.info.threads * sweep.info.nproc))
+    jobs = sweep.info.jobs or max(1, free_threads() // (sweep.info.threads * sweep.info.nproc))
     with Lock.take(sweep) as lock:
         lock.keep_beating()
         while lock.lost is None and not sweep.stop_path.exists():

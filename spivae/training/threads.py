@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from spivae.cores import usable_threads
+from spivae.cores import allowed_cores, own_cores, usable_threads
 from spivae.errors import SpivaeError
-from spivae.training.run import Run, list_runs
+from spivae.training.places import taken
 
-GAIN = 1.1  # a second thread must make a step so many times faster, or the core is left to others
-_ROUNDS, _LEAST_SECONDS = 3, 0.2
-_GLANCES = 9
+GAIN = 1.1  # more threads must make a step so many times faster, or the cores are left to others
+_ROUNDS, _LEAST_SECONDS, _MOST_SECONDS = 4, 0.2, 3.0
+_GLANCES, _GLANCE_SECONDS = 5, 0.1
 
 
 def check_threads(threads: int | None) -> None:
@@ -24,74 +22,68 @@ def check_threads(threads: int | None) -> None:
         raise SpivaeError(f"threads: needs at least 1, not {threads}; leave it out to have it chosen")
 
 
-def free_threads(run: Run | None = None) -> int:
-    """Threads that neither other runs beside this one nor other programs keep busy; at least one."""
-    taken = 0 if run is None else threads_of_others(run.path.parent, run.id)
-    return max(1, usable_threads() - max(taken, round(busy_cores())))
+def free_threads(own: int = 0) -> int:
+    """Threads that neither other trainings nor other programs keep busy; at least one.
 
-
-def threads_of_others(base: Path, own: str) -> int:
-    """Threads of the trainings under a folder that run on this host; one that still chooses counts as one."""
-    here = socket.gethostname()
-    return sum(
-        max(1, run.info.threads) * run.info.nproc
-        for run in list_runs(base)
-        if run.id != own and run.info.host == here and run.state() == "running"
-    )
+    `own` is the pid of the training for which they are, if it has noted already what it takes.
+    """
+    usable = usable_threads()
+    if usable == 1:
+        return 1
+    idle = len(own_cores()) - round(busy_cores())
+    return max(1, min(usable, idle, allowed_cores() - taken(own)))
 
 
 def busy_cores() -> float:
-    """How many cores programs keep busy: for a minute now, and at this moment.
+    """How many of the cores that this process may use are kept busy, for half a second that it waits.
 
-    The load average of a minute still holds against the machine what has just ended, and a glance sees what
-    is over in an instant: only what both see counts.
+    A glance may see what is over in an instant: the median of several counts.
     """
-    try:
-        return min(os.getloadavg()[0], _running_now())
-    except (OSError, AttributeError):  # a system without such an average
-        return 0.0
+    import psutil
 
-
-def _running_now() -> float:
-    """Tasks beside this one that run or wait for a core, as Linux tells; elsewhere no bound."""
-    seen = []
+    own, seen = own_cores(), []
+    psutil.cpu_percent(percpu=True)  # it tells of the time since it was called before
     for _ in range(_GLANCES):
-        try:
-            seen.append(int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1)
-        except OSError:
-            return float("inf")
-        time.sleep(0.01)
+        time.sleep(_GLANCE_SECONDS)
+        percents = psutil.cpu_percent(percpu=True)
+        seen.append(sum(busy for core, busy in enumerate(percents) if core in own) / 100)
     return statistics.median(seen)
 
 
 def choose(step: Callable[[], object], free: int) -> int:
-    """One thread or all that are free, whichever makes `step` faster."""
+    """The fewest threads that make `step` about as fast as any number does: a power of two, or all of `free`.
+
+    A step that takes seconds is tried with few numbers of threads, the largest first.
+    """
     if free == 1:
         return 1
-    alone, together = step_seconds(step, (1, free)).values()
-    return free if alone > GAIN * together else 1
+    counts = [free, *reversed([1 << k for k in range(free.bit_length()) if 1 << k < free])]
+    times = step_seconds(step, counts)
+    return min(count for count, taken in times.items() if taken <= GAIN * min(times.values()))
 
 
 def step_seconds(
     step: Callable[[], object], counts: Sequence[int], seconds: float = _LEAST_SECONDS
 ) -> dict[int, float]:
-    """Median seconds of a step with these numbers of threads, taken in turn, for about so long or longer.
+    """Median seconds of a step with these numbers of threads, taken in turn, for about so long.
 
-    torch is left with the number of threads that it had.
+    It takes longer for a few rounds, but not for slow ones: then the last of the numbers are left out. torch
+    is left with the number of threads that it had.
     """
     import torch
 
-    before = torch.get_num_threads()
-    times: dict[int, list[float]] = {count: [] for count in counts}
+    before, begin = torch.get_num_threads(), time.perf_counter()
+    times: dict[int, list[float]] = {}
     try:
-        end, rounds = time.perf_counter() + seconds, 0
-        while rounds <= _ROUNDS or time.perf_counter() < end:
-            for count, found in times.items():
-                torch.set_num_threads(count)
-                begin = time.perf_counter()
-                step()
-                found.append(time.perf_counter() - begin)
-            rounds += 1
+        for number, count in enumerate(itertools.cycle(counts)):
+            start = time.perf_counter()
+            patience = _MOST_SECONDS if number < _ROUNDS * len(counts) else 0
+            if times and start - begin > max(seconds, patience):
+                break
+            torch.set_num_threads(count)
+            step()
+            times.setdefault(count, []).append(time.perf_counter() - start)
     finally:
         torch.set_num_threads(before)
-    return {count: statistics.median(found[1:]) for count, found in times.items()}  # the first warms up
+    # the first warms up
+    return {count: statistics.median(found[1:] or found) for count, found in times.items()}

@@ -124,8 +124,10 @@ def connect(address: str) -> Store:
     )
 
 
-def supervise(meeting: Meeting, run: Run, threads: int, look: Callable[[], None]) -> None:
+def supervise(meeting: Meeting, run: Run, threads: int | None, look: Callable[[], None]) -> None:
     """Run this machine's workers to their end; `look` is called all the while.
+
+    Without a number of `threads`, the workers take that of before, or choose one together.
 
     Raises SpivaeError or WorkFailed with what a worker has said, WorkFailed where too many of them died.
     """
@@ -152,7 +154,7 @@ def supervise(meeting: Meeting, run: Run, threads: int, look: Callable[[], None]
         raise WorkFailed(f"{run.path}: {_why(error, run)}") from error
 
 
-def _launch(meeting: Meeting, run: Run, threads: int) -> None:
+def _launch(meeting: Meeting, run: Run, threads: int | None) -> None:
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -173,7 +175,8 @@ def _launch(meeting: Meeting, run: Run, threads: int) -> None:
         local_addr="127.0.0.1" if alone else None,
         logs_specs=DefaultLogsSpecs(log_dir=meeting.folder),
     )
-    worker = ["-m", "spivae", "train", "--run", str(run.path.resolve()), "--threads", str(threads)]
+    worker = ["-m", "spivae", "train", "--run", str(run.path.resolve())]
+    worker += ["--threads", str(threads)] if threads is not None else []
     elastic_launch(config, sys.executable)(*worker, "--team", meeting.address, "--parent", str(os.getpid()))
 
 

@@ -92,7 +92,7 @@ def test_a_training_that_goes_on_in_another_way_says_so_in_a_line(
     asked = iter([False, False, True])
     assert train(run, ScaledBrownianMotion(), threads=1, should_stop=lambda: next(asked)) == "stopped"
     with monkeypatch.context() as patch:
-        patch.setattr("spivae.training.loop.path_of", lambda model: "plain")
+        patch.setattr("spivae.training.loop.why_plain", lambda model: "no longer")
         resumed = spivae("resume", run.path, "--threads", 2)
     said = "warning: goes on otherwise (code path plain, not fast; threads 2, not 1): no longer bit for bit"
     assert resumed.err.splitlines()[2] == f"{said} an uninterrupted training"

@@ -126,6 +126,12 @@ def test_processes_that_begin_from_different_states_end():
     assert checksum([torch.ones(3), torch.full((2,), 0.5)]) == 4.0
 
 
+def test_all_take_as_many_threads_as_the_machine_with_the_fewest_free_ones_can():
+    # one process of each machine chooses; the others wait for what it finds
+    assert Threads(4).run(lambda team: team.least([4.0, np.inf, 3.0, np.inf][team.rank])) == [3.0] * 4
+    assert Team().least(2) == 2
+
+
 def test_a_witness_of_a_run_writes_nothing(tmp_path):
     run = Run.create(tmp_path, RECIPE)
     noted = (run.path / "run.json").read_bytes()

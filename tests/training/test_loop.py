@@ -20,6 +20,7 @@ from spivae.model.scaled import ScaledWaveNetVAE
 from spivae.prediction import predict
 from spivae.training import threads
 from spivae.training.data import TrainingData, example, recipe_grid
+from spivae.training.distributed import Team
 from spivae.training.loop import Events, make_optimizer, train, train_step
 from spivae.training.metrics import MetricsReader
 from spivae.training.recipe import Recipe, parse, to_table, with_overrides
@@ -131,19 +132,43 @@ def test_the_probe_for_threads_is_noted_and_leaves_the_weights_as_they_were(
         tried.append((threads.choose(step, free), free))
         return 1  # whatever was found: equal threads give equal bits
 
-    monkeypatch.setattr("spivae.training.loop.free_threads", lambda run: 2)
+    monkeypatch.setattr("spivae.training.loop.free_threads", lambda own: 2)
     monkeypatch.setattr("spivae.training.loop.choose", choose)
     probed = Run.create(tmp_path / "probed", TINY)
     train(probed, SBM)
     assert [free for _, free in tried] == [2]
     info = Run.open(probed.path).info
     assert (info.threads, info.code_path, info.why_plain) == (1, "fast", None)
+    way = {"device": "cpu", "code_path": "fast", "threads": 1, "processes": 1}
+    assert read_header(probed.checkpoint_folder / "final.safetensors").computed == way
     told = trained(tmp_path / "told")
     first, second = (read(run.checkpoint_folder / "final.safetensors").weights for run in (probed, told))
     assert first is not None
     assert second is not None
     for name in first:
         assert_array_equal(first[name], second[name])
+
+
+def test_processes_of_a_machine_share_what_is_free_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Two(Team):
+        local = 2
+
+        def least(self, own: float) -> float:
+            return min(own, agreed)
+
+    offered: list[int] = []
+    monkeypatch.setattr("spivae.training.loop.free_threads", lambda own: 7)
+    monkeypatch.setattr("spivae.training.loop.choose", lambda step, free: offered.append(free) or free)
+    noted: list[int] = []
+    monkeypatch.setattr("spivae.training.loop.take", lambda pid, threads: noted.append(threads))
+    for agreed, threads_of_each in ((3, 3), (1, 1)):
+        run = Run.create(tmp_path, TINY)
+        train(run, SBM, team=Two(), should_stop=lambda: True)
+        assert run.info.threads == threads_of_each
+        assert noted[-1] == 2 * threads_of_each
+    assert offered == [3, 3]
 
 
 @pytest.mark.parametrize(("rate", "moved"), [(1.0, True), (0.01, True), (0.0, False)])

@@ -206,11 +206,32 @@ def test_other_threads_are_told_from_the_step_on_where_they_count(tmp_path: Path
 
 def test_another_code_path_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = killed(tmp_path)
-    monkeypatch.setattr("spivae.training.loop.path_of", lambda model: "plain")
+    monkeypatch.setattr("spivae.training.loop.why_plain", lambda model: "no longer")
     told: list[Change] = []
     events = Events(started=lambda run: told.extend(run.info.changes))
     train(run, SBM, resume=True, events=events)
     assert told == [Change(4, "code path plain, not fast")]
+
+
+@pytest.mark.parametrize("keeps_ways", [True, False], ids=["state", "state of before ways were kept"])
+def test_what_was_begun_in_the_plain_form_goes_on_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeps_ways: bool
+):
+    whole = Run.create(tmp_path / "whole", RECIPE)
+    with monkeypatch.context() as patch:
+        patch.setattr("spivae.training.loop.why_plain", lambda model: "not yet covered")
+        train(whole, SBM, threads=1)
+        run = killed(tmp_path)
+    if not keeps_ways:
+        state = read_state(run)
+        assert state is not None
+        state.position.way = None
+        described = {"spivae_state": msgspec.json.encode(state.position).decode()}
+        run.state_path.write_bytes(safetensors_save(state._tensors, described))
+    train(run, SBM, resume=True)
+    info = Run.open(run.path).info
+    assert (info.code_path, info.why_plain, info.changes) == ("plain", "as it was begun", ())
+    assert_same(run, whole)
 
 
 def test_a_training_that_begins_anew_has_not_changed(tmp_path: Path):
