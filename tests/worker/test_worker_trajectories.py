@@ -106,7 +106,7 @@ def test_a_file_of_more_than_memory_allows_is_refused_before_any_of_it_is_read(t
 def test_a_file_of_more_than_memory_allows_in_one_cell_is_refused(tmp_path, monkeypatch):
     path = saved(tmp_path / "large.npz", 80, per_cell=100)
     monkeypatch.setattr(trajectories, "MAX_BYTES", 8 * 100 * 81)
-    with pytest.raises(SpivaeError, match="a cell of 0.0 GiB is too large; save fewer a cell"):
+    with pytest.raises(SpivaeError, match=r"a cell of 0\.0 GiB is too large; save fewer a cell"):
         made(file=path, per_cell=1)
 
 
