@@ -102,8 +102,8 @@ class EnsembleFit:
         with np.errstate(invalid="ignore"):  # of a time at which nothing moved there is no mean
             mean = self._sum / self._count
         if not self._count.any():
-            alpha, log_d = np.nan, np.nan
-        elif self._memory == "independent":
+            return np.nan, np.nan
+        if self._memory == "independent":
             alpha, log_d = log_square_fit(np.exp(mean)[None], self._start)[0]
         else:
             alpha, log_d = line(np.log(_LAGS), np.log(mean / 2))
