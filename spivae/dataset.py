@@ -236,7 +236,7 @@ def load_npz(
             if not keys:
                 raise SpivaeError(f"{path}: holds no cells")
             if subset is not None and subset.ranges:
-                kept = subset.keeps(names, _parameters_of(path, keys, len(names)))
+                kept = subset.keeps(names, named_parameters(path, keys, len(names)))
                 keys = [key for key, keep in zip(keys, kept, strict=True) if keep]
             for key in keys:
                 parts.append(_cell(path, file, key, len(names), per_cell, steps, fewer))
@@ -251,8 +251,8 @@ def load_npz(
     return Dataset(table[:, p:].astype(np.float32)[:, None, :], table[:, :p], tuple(names), process)
 
 
-def _parameters_of(path: Path | str, keys: Sequence[str], p: int) -> Array:
-    """The parameters (cells, p) that the keys of a file name."""
+def named_parameters(path: Path | str, keys: Sequence[str], p: int) -> Array:
+    """The parameters (cells, p) that the keys of a file name. Raises SpivaeError for other keys."""
     try:
         found = np.array([[float(value) for value in key.split(",")] for key in keys])
     except ValueError:

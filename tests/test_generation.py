@@ -77,6 +77,34 @@ def test_cells_come_one_by_one_with_progress_over_all(model, monkeypatch):
     assert told == [(0, 600), (200, 600), (300, 600), (500, 600)]
 
 
+def test_a_cell_that_is_too_large_to_be_held_comes_in_parts_of_the_same_trajectories(model, monkeypatch):
+    cells, told = THETA[[0, 9]], []
+    context = Context(None, SBM, model=model, progress=lambda done, total, _: told.append((done, total)))
+    monkeypatch.setattr(generation, "_GENERATED_AT_ONCE", 4 * 70)  # as for the cells themselves
+
+    def parts():
+        return [list(parts) for parts in context.generate_in_parts(cells, 10, 70, context.rng())]
+
+    whole = [part for (part,) in parts()]
+    told.clear()
+    monkeypatch.setattr("spivae.analysis.WHOLE", 10 * 70 - 1)
+    assert [[len(part) for part in cell] for cell in parts()] == [[4, 4, 2]] * 2
+    assert told == [(before + done, 1400) for before in (0, 700) for done in (0, 280, 560)]
+    for cell, wanted in zip(parts(), whole, strict=True):
+        np.testing.assert_array_equal(np.concatenate(cell), wanted)
+
+
+def test_more_generated_trajectories_than_memory_allows_are_refused(model):
+    context = Context(None, SBM, model=model)
+    words = (
+        r"of 1,000,000 displacements need .* GiB; at most 134 fit .* choose fewer of them \(n\), or shorter"
+    )
+    with pytest.raises(SpivaeError, match="200 trajectories " + words):
+        context.generate(np.zeros((200, 2)), 1_000_000, context.rng())
+    with pytest.raises(SpivaeError, match="200 trajectories " + words):
+        context.generate_cells(THETA[:1], 200, 1_000_000, context.rng())
+
+
 def test_what_cannot_be_encoded_is_refused(model):
     parts = generate_like(model, SBM, np.array([[0.5, np.inf]]), 20, np.random.default_rng(0))
     with pytest.raises(SpivaeError, match="process sbm: makes no trajectories there that a model can encode"):

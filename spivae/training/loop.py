@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from spivae.blocks import limit_threads
 from spivae.checkpoint import Checkpoint, write
 from spivae.cores import usable_threads
-from spivae.errors import WorkFailed
+from spivae.errors import WorkFailed, told
 from spivae.model.latents import surviving
 from spivae.model.losses import Loss
 from spivae.model.moving import to_device
@@ -107,7 +107,7 @@ def train(
             lock.beat()
             if lock.lost is not None:  # the run is another trainer's now, or gone
                 raise LockLost(lock.lost) from error
-            run.end_badly(str(error))
+            run.end_badly(told(error))
             events.finished(run, "failed")
             raise
         run.end(outcome)
