@@ -34,6 +34,12 @@ def _scan(folders: Sequence[Path]) -> Iterator[Entry]:
     return iter(scan(folders, _foreign))
 
 
+def _moved_on(entries: Sequence[Entry]) -> list[Entry]:
+    from spivae.catalog import moved_on
+
+    return moved_on(entries)
+
+
 def _foreign(path: Path) -> Checkpoint | None:
     return _plugins().read_checkpoint(path)
 
@@ -130,6 +136,7 @@ class Services:
     """The library as the app sees it. Everything but `now` may be slow: call it from a thread."""
 
     scan: Callable[[Sequence[Path]], Iterator[Entry]] = _scan
+    moved_on: Callable[[Sequence[Entry]], list[Entry]] = _moved_on
     read_header: Callable[[str], Checkpoint] = _read_header
     plugins: Callable[[], Plugins] = _plugins
     switch_plugin: Callable[[str], bool] = _switch_plugin

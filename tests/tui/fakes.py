@@ -349,6 +349,7 @@ def services(**changes: Any) -> Services:
     """A library of fakes."""
     fakes: dict[str, Any] = {
         "scan": scan,
+        "moved_on": lambda entries: [],
         "read_header": checkpoint,
         "plugins": FakePlugins,
         "worker": FakeWorker,
