@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spivae.errors import SpivaeError
@@ -20,10 +21,14 @@ _WORDS = 28  # characters of a label
 
 @dataclass(frozen=True)
 class Compared:
-    """A run among others: how it stands, and the fields in which it differs from them, by path."""
+    """A run among others: how it stands, and the fields in which it differs from them, by path.
+
+    Of one that cannot be read, `error` says why, and the state is "broken".
+    """
 
     view: RunView
     settings: dict[str, Any]
+    error: str = ""
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -43,24 +48,35 @@ class Comparison:
         self.followers = [RunFollower(path, open_run, draws=False) for path in paths]
         self.runs: list[Compared] = []
         self._views: dict[str, RunView] = {}
+        self._errors: dict[str, str] = {}
 
     def poll(self) -> bool:
-        """Look at all runs; whether anything is new. Those that are gone or broken are left out."""
+        """Look at all runs; whether anything is new. Those that are gone are left out."""
         new = False
         for follower in list(self.followers):
+            path = str(follower.path)
             try:
                 for view in follower.poll():
-                    self._views[str(follower.path)] = view
+                    self._views[path] = view
+                    self._errors.pop(path, None)
                     new = True
-            except SpivaeError:
-                self.followers.remove(follower)
-                self._views.pop(str(follower.path), None)
-                new = True
+            except SpivaeError as error:
+                if (follower.path / "run.json").exists():
+                    new |= self._errors.get(path) != str(error)
+                    self._errors[path] = str(error)
+                    self._views[path] = _broken(self._views.get(path), follower.path)
+                else:
+                    self.followers.remove(follower)
+                    new = True
         if new:
             views = [self._views[str(follower.path)] for follower in self.followers]
             fields = differences([view.recipe for view in views])
             self.runs = [
-                Compared(view, {path: values[number] for path, values in fields.items()})
+                Compared(
+                    view,
+                    {path: values[number] for path, values in fields.items()},
+                    self._errors.get(str(view.path), ""),
+                )
                 for number, view in enumerate(views)
             ]
         return new
@@ -103,6 +119,16 @@ class Comparison:
         if words and all(words) and len(set(words)) == len(words) and max(map(len, words)) <= _WORDS:
             return words
         return _ends([run.view.info.id for run in self.runs])
+
+
+def _broken(view: RunView | None, path: Path) -> RunView:
+    """What is shown of a run that cannot be read: what was known of it, or its folder's name."""
+    from spivae.training.run import RunInfo
+
+    if view is None:
+        info = RunInfo(id=path.name, process="", epochs=0, created=0.0)
+        view = RunView(info, "broken", stopping=False, recipe=None, checkpoints=(), path=path)
+    return replace(view, state="broken")
 
 
 def best_of(metrics: Sequence[Mapping[str, Any]]) -> int | None:

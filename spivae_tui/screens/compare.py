@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual import events, on, work
 from textual.widget import Widget
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
 
 from spivae_tui import text
 from spivae_tui.actions import bindings
@@ -56,12 +58,14 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         self._again = False
         self._figure: Figure | None = None
         self._curved: list[str] = []  # paths of the runs, in the order of the figure's curves
+        self._said = ""
         self._values: dict[str, dict[str, float | None]] = {}  # of the runs at the cursor
 
     def compose_body(self) -> Iterable[Widget]:
         from spivae_tui.plot import PlotView
 
         yield RowList((Column("run", "run", 20, grows=True, keep_end=True),), self._cell, id="compared")
+        yield Static(id="compared-problem", markup=False)
         yield PlotView(look=self.spivae.look, placeholder="reading the runs…", id="compared-curves")
         yield from self.compose_line()
 
@@ -111,6 +115,13 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         finally:
             self._polling = False
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            words = f"{type(event.worker.error).__name__}: {event.worker.error}"
+            if words != self._said:  # it would come again with every look
+                self._said = words
+                self.notify(words, severity="error", title="Something went wrong", markup=False)
+
     def _looked(self, figure: Figure, curved: list[str]) -> None:
         self._figure, self._curved = figure, curved
         self._show()
@@ -136,16 +147,30 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         rows = self._ordered(comparison)
         at = [run.view.path for run in rows].index(before.view.path) if _is_among(before, rows) else 0
         self.table.show(rows, at)
-        self.table.refresh()
+        self._show_problem(rows)
         running = sum(run.view.state in GOING for run in rows)
         remark = [text.plural(len(rows), "run"), f"{running} going on", *(self.view_words() or [self._by()])]
         self.title_bar.show(remark=" · ".join(remark))
         if not self._curved:
-            self.curves.set_placeholder("no run has taken a step yet" if rows else "these runs are gone")
+            self.curves.set_placeholder("no run has taken a step to show" if rows else "these runs are gone")
             self.curves.set_figure(None)
         else:
             self.curves.set_figure(self.part.of(self._figure), self.first_panel, at_once=at_once)
         self.refresh_bindings()
+
+    def _show_problem(self, rows: Sequence[Compared]) -> None:
+        """Say what is wrong with the run under the cursor, or with the first that cannot be read."""
+        broken = [run for run in rows if run.error]
+        here: Compared | None = self.table.row
+        words = ""
+        if broken:
+            told = here if here is not None and here.error else broken[0]
+            more = f"  ({text.plural(len(broken), 'run')} cannot be read)" if len(broken) > 1 else ""
+            words = f"✗ {told.error}{more}"
+        line = self.query_one("#compared-problem", Static)
+        if str(line.content) != words:
+            line.update(words)
+            line.set_class(bool(words), "-said")
 
     def _by(self) -> str:
         return f"by {self.along}"
@@ -195,7 +220,7 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         if key == "best":
             return Cell("*" if best else "", "accent")
         if key == "run":
-            return Cell(view.info.id, "strong" if best else "")
+            return Cell(view.info.id, "bad" if run.error else "strong" if best else "")
         if key.startswith(AT):
             return Cell(short(self._values.get(str(view.path), {}).get(key.removeprefix(AT))))
         if key == "state":
@@ -205,6 +230,8 @@ class CompareScreen(ViewingScreen, RunControlScreen):
             return Cell("" if left is None else left_words(left), "strong")
         if key == "tags":
             return Cell(_tags(run), "accent")
+        if key == "epoch" and not run.view.epoch and run.error:
+            return Cell(text.NOTHING, "muted")
         if key == "epoch":
             return Cell(f"{view.epoch:.4g}/{view.info.epochs}", "muted")
         if key == "kl":
@@ -269,6 +296,7 @@ class CompareScreen(ViewingScreen, RunControlScreen):
 
     @on(RowList.Highlighted, "#compared")
     def _moved(self) -> None:
+        self._show_problem(self.table.rows)
         self.refresh_bindings()
 
     @on(RowList.Selected, "#compared")

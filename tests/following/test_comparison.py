@@ -147,6 +147,44 @@ def test_a_run_that_is_deleted_meanwhile_is_left_out(tmp_path: Path):
     assert [run.view.info.id for run in comparison.runs] == [run.id for run in runs[1:]]
 
 
+def test_a_run_that_cannot_be_read_says_why_and_is_read_once_it_can_be(tmp_path: Path):
+    runs = [make(tmp_path, varied(training__seed=str(n)), 1.0 + n) for n in range(3)]
+    records = runs[0].metrics_path.read_bytes()
+    runs[0].metrics_path.unlink()
+    runs[0].metrics_path.mkdir()
+    comparison = Comparison([str(run.path) for run in runs], Run.open)
+    assert comparison.poll()
+    said = f"{runs[0].metrics_path}: cannot be read (Is a directory)"
+    assert [run.error for run in comparison.runs] == [said, "", ""]
+    assert comparison.runs[0].view.state == "broken"
+    assert [line.label for line in lines(comparison.figure(), 0)] == ["seed 1", "seed 2"]
+    assert not comparison.poll()
+    runs[0].metrics_path.rmdir()
+    runs[0].metrics_path.write_bytes(records)
+    assert comparison.poll()
+    assert [run.error for run in comparison.runs] == [""] * 3
+    assert comparison.best is comparison.runs[0]
+
+
+def test_lines_that_no_trainer_writes_are_passed_over(tmp_path: Path):
+    run = make(tmp_path, FRESH, 1.0)
+    nonsense = [
+        b'{"kind":"step","step":"x"}',
+        b'{"kind":"step","step":99,"epoch":9,"loss":"low","kl":[1,2],"lr":1,"beta":1,"seconds":1}',
+        b'{"kind":"epoch","epoch":9,"step":99,"seconds":1,"neg_elbo":"low"}',
+        b'{"kind":"epoch","epoch":9,"step":99,"seconds":1,"mu_cells":[[1],[2,3]]}',
+        b'{"kind":["step"]}',
+        b'{"kind":"\xff"}',
+        b"[1]",
+    ]
+    with open(run.metrics_path, "ab") as file:
+        file.write(b"\n".join(nonsense) + b"\n")
+    comparison = Comparison([str(run.path)], Run.open)
+    assert comparison.poll()
+    [found] = comparison.runs
+    assert (found.error, found.view.step, found.metrics["neg_elbo"]) == ("", 40, 1.0)
+
+
 def test_twenty_live_runs_are_followed_for_a_twentieth_of_a_core(tmp_path: Path):
     runs = [make(tmp_path, varied(training__seed=str(n)), 1.0, steps=400) for n in range(20)]
     comparison = Comparison([str(run.path) for run in runs], Run.open)

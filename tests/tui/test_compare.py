@@ -12,6 +12,7 @@ import fakes
 import pytest
 import runs
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from spivae.catalog import Entry, scan
 from spivae.training.recipe import to_toml, with_overrides
@@ -196,6 +197,71 @@ async def test_runs_that_are_deleted_leave_a_screen_that_says_so(three: list[Run
         await pilot.press("v", "plus", "S", "R", "number_sign", "enter", "s")
         await pilot.pause()
         assert screen.curves.placeholder == "these runs are gone"
+
+
+def problem(screen: CompareScreen) -> str:
+    """The line about what cannot be read; empty while it is hidden."""
+    line = screen.query_one("#compared-problem", Static)
+    return str(line.content) if line.display else ""
+
+
+async def test_a_run_that_cannot_be_read_is_told_and_the_others_go_on(three: list[Run]) -> None:
+    three[0].metrics_path.unlink()
+    three[0].metrics_path.mkdir()
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+        assert [row[1] for row in cells(screen)] == [three[0].path.name, "sbm-0002", "sbm-0003"]
+        assert cells(screen)[0][3] == "broken"
+        assert problem(screen) == f"✗ {three[0].metrics_path}: cannot be read (Is a directory)"
+        assert len(screen._curved) == 2
+        (three[1].path / "run.json").write_text("{")
+        await until(lambda: cells(screen)[1][3] == "broken")
+        await pilot.press("down")
+        await until(lambda: "its run.json is broken" in problem(screen))
+        assert problem(screen).endswith("(2 runs cannot be read)")
+        three[0].metrics_path.rmdir()
+        three[1].save()
+        await until(lambda: problem(screen) == "")
+        assert [row[3] == "broken" for row in cells(screen)] == [False] * 3
+
+
+async def test_an_error_of_ours_is_said_once_and_not_swallowed(
+    three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no such curve")
+
+    monkeypatch.setattr("spivae_tui.screens.compare.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("spivae.following.comparison.Comparison.figure", fail)
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        await until(lambda: len(pilot.app._notifications) > 0)
+        for run in three:  # so that it looks, and fails, again
+            runs.set_info(run, state="stopped")
+        await pilot.pause(0.3)
+        assert [note.message for note in pilot.app._notifications] == ["RuntimeError: no such curve"]
+
+
+async def test_nothing_is_drawn_while_nothing_looks_different(
+    three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spivae_tui.screens.compare.POLL_SECONDS", 0.05)
+    for run in three:
+        runs.set_info(run, state="stopped")
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+        await pilot.pause(0.3)
+        updates: list[Any] = []
+        display = screen._compositor.render_update
+        monkeypatch.setattr(
+            screen._compositor, "render_update", lambda **how: updates.append(how) or display(**how)
+        )
+        seen, looked = screen.comparison.runs, 0  # type: ignore[union-attr]
+        for turn in range(3):
+            three[0].log_path.write_text("a line that this screen does not show\n" * turn)
+            await until(lambda: screen.comparison.runs is not seen)  # type: ignore[union-attr]  # noqa: B023
+            seen, looked = screen.comparison.runs, looked + 1  # type: ignore[union-attr]
+            await pilot.pause(0.1)
+        assert (looked, updates) == (3, [])
 
 
 class ListApp(SpivaeApp):
