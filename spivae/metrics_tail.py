@@ -26,7 +26,10 @@ def read_end(file: BinaryIO) -> bytes:
 
 
 def last_epoch(tail: bytes) -> dict[str, Any]:
-    """A checkpoint's metrics from the end of metrics.jsonl: the last epoch's, with beta of the last step."""
+    """A run's metrics from the end of metrics.jsonl: the last epoch's, with what the last step says.
+
+    The keys are those of a checkpoint's metrics, and `diverged` where the last step's loss was no number.
+    """
     epoch = _last_record(tail, _EPOCH)
     kl = epoch.get("kl")
     found: dict[str, Any] = {key: epoch[key] for key in _COPIED if key in epoch}
@@ -34,7 +37,7 @@ def last_epoch(tail: bytes) -> dict[str, Any]:
         found["kl_latents"] = kl
         found["kl"] = None if None in kl else sum(kl)
     step = _last_record(tail, _STEP)
-    for key in ("epoch", "step", "beta"):
+    for key in ("epoch", "step", "beta", "diverged"):
         if key in step:
             found[key] = step[key]
     return found

@@ -142,6 +142,17 @@ def _runs(scope: str, what: str, stop: str = "S", resume: str = "R") -> tuple[Ac
         Action(scope, "tag_run", "number_sign", "Tags", f"Put words on {what}, to filter by.", "#"),
         Action(scope, "confirm_stop", f"{stop},enter", "Stop and save", "Yes, stop it.", stop, when="asked"),
         Action(scope, "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
+        Action(
+            scope,
+            "resume_slower",
+            f"{resume},enter",
+            "Go on slower",
+            "Go on with a lower learning rate, after the loss has diverged.",
+            resume,
+            when="diverged",
+        ),
+        Action(scope, "resume_same", "u", "Same rate", "Go on with the same rate.", when="diverged"),
+        Action(scope, "leave_it", "escape", "Cancel", "Leave the run as it is.", "esc", when="diverged"),
     )
 
 

@@ -97,19 +97,21 @@ def _launch(recipe: Recipe) -> Run:
     return launch(recipe, DEFAULT_FOLDER)
 
 
-def _resume(path: str) -> None:
+def _resume(path: str, slower: float | None = None) -> None:
+    """Go on with a run, at so many times its present learning rates."""
     from spivae.training.resume import relaunch
     from spivae.training.run import Run
 
     run = Run.open(path)
-    relaunch(run, slurm=run.slurm)
+    relaunch(run, slurm=run.slurm, lr_scale=None if slower is None else slower * run.info.lr_scale)
 
 
-def _stop(path: str) -> None:
+def _stop(path: str) -> str:
+    """Ask a run to stop, without waiting for it; the state that it is in then."""
     from spivae.training.run import Run
     from spivae.training.stopping import stop
 
-    stop(Run.open(path))  # it asks, and does not wait
+    return stop(Run.open(path))
 
 
 def _read_tags(path: str) -> list[str]:
@@ -144,8 +146,8 @@ class Services:
     clear_results: Callable[[], Usage] = _clear_results
     open_run: Callable[[str], Run] = _open_run
     launch: Callable[[Recipe], Run] = _launch
-    stop: Callable[[str], None] = _stop
-    resume: Callable[[str], None] = _resume
+    stop: Callable[[str], str] = _stop
+    resume: Callable[..., None] = _resume
     read_tags: Callable[[str], list[str]] = _read_tags
     write_tags: Callable[[str, Sequence[str]], None] = _write_tags
     write_text: Callable[[Path, str], None] = _write_text

@@ -328,7 +328,11 @@ class BrowseScreen(RunControlScreen):
             return []
         marked = [self.listing.entries[path] for path in self.entries.marked if path in self.listing.entries]
         entries = marked or ([self.selected] if self.selected is not None else [])
-        return [Chosen(entry.path, entry.name, entry.state) for entry in entries if entry.kind == "run"]
+        return [
+            Chosen(entry.path, entry.name, entry.state, bool(entry.metrics.get("diverged")))
+            for entry in entries
+            if entry.kind == "run"
+        ]
 
     def runs_changed(self) -> None:
         self.action_rescan()

@@ -289,7 +289,10 @@ class CompareScreen(ViewingScreen, RunControlScreen):
     def chosen_runs(self) -> list[Chosen]:
         """The run under the cursor."""
         row = self.table.row if self.is_mounted else None
-        return [] if row is None else [Chosen(str(row.view.path), row.view.info.id, row.view.state)]
+        if row is None:
+            return []
+        view = row.view
+        return [Chosen(str(view.path), view.info.id, view.state, view.diverged_at is not None)]
 
     def runs_changed(self) -> None:
         self.look_again()
