@@ -275,6 +275,30 @@ ACTIONS: tuple[Action, ...] = (
     *_runs("compare", "this run"),
     Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
     Action("compare", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
+    Action(
+        "compare", "differences", "d", "What differs", "All fields in which the runs differ, or the curves."
+    ),
+    Action(
+        "compare",
+        "next_runs",
+        "right",
+        "More runs",
+        "On to the next runs.",
+        "←→",
+        palette=False,
+        when="differences",
+    ),
+    Action(
+        "compare",
+        "previous_runs",
+        "left",
+        "Runs before",
+        "Back to the runs before.",
+        footer=False,
+        palette=False,
+        when="differences",
+    ),
+    Action("compare", "no_differences", "escape", "Close", "Back to the curves.", when="differences"),
     Action("compare", "along", "x", "Along", "Draw along epochs, steps, or time of training."),
     Action("compare", "next_page", "right_square_bracket,pagedown", "More curves", "Page on.", "]"),
     Action(

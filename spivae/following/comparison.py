@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spivae.training.run import Run
 
 _WORDS = 28  # characters of a label
+_OF_RUN = ("lr_scale", "device", "nproc", "nnodes", "threads")  # what a run is trained with beside its recipe
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Comparison:
                     new = True
         if new:
             views = [self._views[str(follower.path)] for follower in self.followers]
-            fields = differences([view.recipe for view in views])
+            fields = differences([view.recipe for view in views]) | _differences_of_runs(views)
             self.runs = [
                 Compared(
                     view,
@@ -97,17 +98,26 @@ class Comparison:
         """The runs that have a curve in each panel of `figure`, in the order of the curves."""
         return [run for run, follower in zip(self.runs, self.followers, strict=True) if follower.series.step]
 
-    def figure(self, along: Along = "epoch") -> Figure:
-        """Their curves on the same axes."""
+    def figure(self, along: Along = "epoch", chosen: str = "") -> Figure:
+        """Their curves on the same axes, with those of the run at the `chosen` path in front."""
         from spivae.following.overlay import Member, overlay
 
-        labels = self._labels()
-        series = [follower.series for follower in self.followers]
         members = [
-            Member(label, curves, run.view.info)
-            for label, curves, run in zip(labels, series, self.runs, strict=True)
+            Member(
+                label,
+                follower.series,
+                run.view.info,
+                follower.searched,
+                chosen=str(follower.path) == chosen,
+            )
+            for label, follower, run in zip(self._labels(), self.followers, self.runs, strict=True)
         ]
-        return overlay(members, along, min((follower.searched for follower in self.followers), default=1.0))
+        return overlay(members, along)
+
+    def names(self) -> dict[str, str]:
+        """The ends of the runs' ids that tell them apart, by the runs' paths."""
+        ends = _ends([run.view.info.id for run in self.runs])
+        return {str(run.view.path): end for run, end in zip(self.runs, ends, strict=True)}
 
     def _labels(self) -> list[str]:
         """What tells the runs apart: the fields, where they are few and short; else the ends of their ids."""
@@ -118,7 +128,17 @@ class Comparison:
         ]
         if words and all(words) and len(set(words)) == len(words) and max(map(len, words)) <= _WORDS:
             return words
-        return _ends([run.view.info.id for run in self.runs])
+        return list(self.names().values())
+
+
+def _differences_of_runs(views: Sequence[RunView]) -> dict[str, list[Any]]:
+    """What runs that have begun are trained with, where that is not the same for all."""
+    found = {}
+    for name in _OF_RUN:
+        values = [getattr(view.info, name) if view.info.started else None for view in views]
+        if len(set(values) - {None}) > 1:
+            found[name] = values
+    return found
 
 
 def _broken(view: RunView | None, path: Path) -> RunView:

@@ -116,8 +116,8 @@ class RunControlScreen(SpivaeScreen):
             return
         self._ask("resume", runs)
         self.run_line.ask(
-            f"{_names(diverged)} diverged.  {self._key('resume_slower')} goes on at {SLOWER:g} of the learning "
-            f"rate · {self._key('resume_same')} at the same · esc leaves it"
+            f"{_names(diverged)} diverged.  {self._key('resume_slower')} goes on at {SLOWER:g} of the "
+            f"learning rate · {self._key('resume_same')} at the same · esc leaves it"
         )
 
     def action_resume_slower(self) -> None:

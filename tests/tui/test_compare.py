@@ -264,6 +264,85 @@ async def test_nothing_is_drawn_while_nothing_looks_different(
         assert (looked, updates) == (3, [])
 
 
+def differing(screen: CompareScreen) -> list[list[str]]:
+    """The table of what differs, its heading first, as it is on the screen."""
+    table = screen.differences
+    return [table.render_line(y).text.split() for y in range(1 + len(table.rows))]
+
+
+async def test_d_shows_all_that_differs_a_column_a_run(three: list[Run]) -> None:
+    changed = {"training.seed": "2", "training.phase.1.beta": "2e-3", "model.layer_size": "5"}
+    three[1].recipe_path.write_text(to_toml(with_overrides(runs.RECIPE, changed)))
+    runs.set_info(three[2], lr_scale=0.3, device="cuda:1", nproc=2, threads=4)
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+        await pilot.press("d")
+        await until(lambda: "what differs" in screen.title_bar._remark)
+        assert differing(screen) == [
+            ["field", "0001", "0002", "0003"],
+            ["training.seed", "1", "2", "3"],
+            ["training.phase.1.beta", "0.004", "0.002", "0.004"],
+            ["model.layer_size", "–", "5", "–"],
+            ["lr_scale", "1", "1", "0.3"],
+            ["device", "auto", "auto", "cuda:1"],
+            ["nproc", "1", "1", "2"],
+            ["threads", "2", "2", "4"],
+        ]
+        assert not screen.curves.display
+        await pilot.press("v", "s", "enter")  # nothing that is not to be seen is changed
+        assert (screen.is_reading, screen.sorted_by, pilot.app.screen) == (False, "", screen)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert screen.curves.display
+        assert pilot.app.focused is screen.table
+        await pilot.press("d", "d")
+        assert not screen.shows_differences
+
+
+async def test_what_differs_of_very_many_runs_is_leafed_through(tmp_path: Path) -> None:
+    many = [make(tmp_path, seed, 10) for seed in range(30)]
+    async with CompareApp(many).run_test(size=(80, 24)) as pilot:
+        screen = await compared(pilot)
+        await pilot.press("d")
+        await until(lambda: screen.differences.shown == range(10))
+        assert differing(screen)[0][1:] == [f"{seed:04d}" for seed in range(10)]
+        await until(lambda: "1 to 10" in screen.title_bar._remark)
+        await pilot.press("right", "right", "right", "right")
+        await until(lambda: screen.differences.shown == range(20, 30))
+        assert "21 to 30" in screen.title_bar._remark
+        await pilot.press("left", "left", "left")
+        assert screen.differences.first == 0
+
+
+async def test_of_many_fields_the_table_shows_the_first_that_fit(three: list[Run]) -> None:
+    many = {f"training.phase.1.{key}": value for key, value in {"lr_max": "5e-4", "beta": "1e-3"}.items()}
+    many |= {"training.batch": "128", "training.clip": "0.5", "dataset.seed": "9", "model.layer_size": "5"}
+    three[1].recipe_path.write_text(to_toml(with_overrides(runs.RECIPE, {"training.seed": "2", **many})))
+    async with CompareApp(three).run_test(size=(80, 24)) as pilot:
+        screen = await compared(pilot)
+        fields = list(screen.comparison.fields)  # type: ignore[union-attr]
+        shown = [placed.column.key for placed in screen.table.placed]
+        assert len(fields) == 7
+        assert shown[:5] == ["best", "run", *fields[:2], "state"]
+        assert {"neg_elbo", "left"} <= set(shown)
+        assert screen.table.placed[-1].start + screen.table.placed[-1].width <= 80
+
+
+async def test_the_run_under_the_cursor_stands_in_front_with_its_batches(three: list[Run]) -> None:
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+
+        def in_front() -> list[str]:
+            assert screen.curves.figure is not None
+            marks = screen.curves.figure.panels[1].marks
+            assert [mark.muted for mark in marks if mark.front] == [True, False]
+            return [mark.label for mark in marks if mark.front and not mark.muted]
+
+        assert in_front() == ["seed 1"]
+        await pilot.press("down", "down")
+        await until(lambda: in_front() == ["seed 3"])
+
+
 class ListApp(SpivaeApp):
     """The app on the list of these runs; comparisons are only noted."""
 
