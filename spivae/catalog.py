@@ -30,7 +30,7 @@ class Entry(msgspec.Struct, kw_only=True):
     `modified` is in seconds since the epoch; `size` in bytes, for a run that of its checkpoints; `state` is
     a run's: queued, running, stopped, finished, failed, or lost (its trainer is gone), else "". Of a run,
     `progress` is the share of its steps that are done, `left` the seconds that a running one will still
-    take, `tags` the words that people put on it.
+    take, `tags` the words that people put on it, `where` the host, process or job that trains it or did.
     """
 
     path: str
@@ -47,6 +47,7 @@ class Entry(msgspec.Struct, kw_only=True):
     progress: float | None = None
     left: float | None = None
     tags: list[str] = []
+    where: str = ""
 
     def __post_init__(self) -> None:
         # file names may hold what no terminal should be sent; `path` keeps it, so that the file can be opened
@@ -63,6 +64,8 @@ class _RunFile(msgspec.Struct):
     host: str = ""
     pid: int = 0
     pid_started: int | None = None
+    nproc: int = 1
+    nnodes: int = 1
     job: Job | None = None
     error: str | None = None
     steps: int = 0
@@ -217,6 +220,17 @@ def _state(path: str, run: _RunFile) -> str:
     return one_line(run_state(run.state, run.host, run.pid, run.pid_started, age, run.job))
 
 
+def _where(run: _RunFile) -> str:
+    """Who trains a run, or did: `Slurm job 12 on node7`, `pid 4242 on node7`; "" before anybody has begun."""
+    host = f" on {run.host}" if run.host else ""
+    each = f", {run.nproc} processes" if run.nproc > 1 else ""
+    if run.nnodes > 1:
+        each += f" on each of {run.nnodes} machines"
+    if run.job is not None:
+        return f"Slurm job {run.job.id}{host}{each}"
+    return f"pid {run.pid}{host}{each}" if run.pid else ""
+
+
 def _state_now(path: str) -> str:
     """How a run stands now; "" where its run.json cannot be read."""
     try:
@@ -243,7 +257,7 @@ def _run_entry(path: str) -> Entry:
     entry.name = one_line(run.id) or entry.name
     entry.tags = read_tags(Path(path))
     entry.process = one_line(run.process)
-    entry.state = _state(path, run)
+    entry.state, entry.where = _state(path, run), one_line(_where(run))
     if run.state == "failed":
         entry.error = one_line(run.error or "failed; its log.txt says why")
     elif entry.state == "lost" and run.job is not None:

@@ -158,6 +158,21 @@ def test_runs_that_die_without_a_word_have_moved_on_and_the_others_have_not(tmp_
     assert {entry.name for entry in catalog.moved_on(listed)} == {"dies", str(tmp_path / "lives")}
 
 
+def test_a_run_tells_who_trains_it(tmp_path):
+    job = {"id": "12_3", "uid": 2**31, "submitted": 1.0}
+    run(tmp_path / "here", pid=4242, host="node7")
+    run(tmp_path / "job", pid=4242, host="node7", job=job, nproc=2, nnodes=3)
+    run(tmp_path / "waits", pid=0, host="", job=job, state="queued")
+    run(tmp_path / "new", pid=0, host="", state="queued")
+    found = by_name(tmp_path)
+    assert {name: found[name].where for name in ("here", "job", "waits", "new")} == {
+        "here": "pid 4242 on node7",
+        "job": "Slurm job 12_3 on node7, 2 processes on each of 3 machines",
+        "waits": "Slurm job 12_3",
+        "new": "",
+    }
+
+
 def test_a_run_whose_trainer_is_gone_is_lost(tmp_path):
     here = socket.gethostname()
     run(tmp_path / "alive", state="running", host=here, pid=os.getpid(), checkpoints=())

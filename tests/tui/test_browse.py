@@ -258,6 +258,14 @@ async def test_the_preview_shows_arguments_and_latents_of_the_selected_checkpoin
         assert "z0" in words
 
 
+async def test_the_preview_tells_who_trains_a_run() -> None:
+    for size, shown in (((160, 40), "#preview"), ((80, 24), "#detail")):
+        app = fakes.app()
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            assert "Slurm job 1742 on node07" in str(app.screen.query_one(shown, EntryPreview).render())
+
+
 async def test_y_copies_the_path() -> None:
     app = fakes.app()
     async with app.run_test(size=(80, 24)) as pilot:
