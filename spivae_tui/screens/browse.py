@@ -157,7 +157,7 @@ class BrowseScreen(RunControlScreen):
         if not self._scanning and self.is_active:
             self._look_for_changes(rested, list(self.listing.entries.values()))
 
-    @work(thread=True, exclusive=True, group="poll", exit_on_error=False)
+    @work(thread=True, exclusive=True, group="poll", exit_on_error=False, description="look for changes")
     def _look_for_changes(self, in_files: bool, listed: list[Entry]) -> None:
         if in_files and watching.signature(self.spivae.folders) != self._signature:
             self.from_thread(self.rescan)

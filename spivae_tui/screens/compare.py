@@ -117,7 +117,7 @@ class CompareScreen(ViewingScreen, RunControlScreen):
             if self.comparison.poll() or again:
                 figure = self.comparison.figure(self.along, self._chosen)
                 curved = [str(run.view.path) for run in self.comparison.curved]
-                self.from_thread(self._looked, figure, curved)
+                self.from_thread(self._looked, figure, curved, again)
         finally:
             self._polling = False
 
@@ -128,9 +128,9 @@ class CompareScreen(ViewingScreen, RunControlScreen):
                 self._said = words
                 self.notify(words, severity="error", title="Something went wrong", markup=False)
 
-    def _looked(self, figure: Figure, curved: list[str]) -> None:
+    def _looked(self, figure: Figure, curved: list[str], asked: bool) -> None:
         self._figure, self._curved = figure, curved
-        self._show()
+        self._show(at_once=asked)
 
     # Showing
 
@@ -149,7 +149,8 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         self.table.show_runs(comparison, self._read_off())
         rows = self.table.rows
         self._show_problem(rows)
-        self._show_differences(comparison, rows)
+        if self.shows_differences:
+            self._show_differences(comparison)
         self._show_remark()
         if not self._curved:
             self.curves.set_placeholder("no run has taken a step to show" if rows else "these runs are gone")
@@ -170,7 +171,8 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         self.title_bar.show(remark=" · ".join(remark))
         self.refresh_bindings()
 
-    def _show_differences(self, comparison: Comparison, rows: Sequence[Compared]) -> None:
+    def _show_differences(self, comparison: Comparison) -> None:
+        rows: Sequence[Compared] = self.table.rows
         names = comparison.names()
         fields = {path: [setting(run, path) for run in rows] for path in comparison.fields}
         self.differences.show_runs([names[str(run.view.path)] for run in rows], fields)
@@ -278,6 +280,8 @@ class CompareScreen(ViewingScreen, RunControlScreen):
 
     def action_differences(self) -> None:
         self.toggle_class("-differences")
+        if self.comparison is not None:
+            self._show_differences(self.comparison)
         (self.differences if self.shows_differences else self.table).focus()
         self._show_remark()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from spivae.training.recipe import to_toml, with_overrides
 from spivae.training.run import Run
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.browse import BrowseScreen
-from spivae_tui.screens.compare import CompareScreen
+from spivae_tui.screens.compare import POLL_SECONDS, CompareScreen
 from spivae_tui.screens.live import LiveRunScreen
 from spivae_tui.services import Services
 
@@ -268,6 +269,24 @@ def differing(screen: CompareScreen) -> list[list[str]]:
     """The table of what differs, its heading first, as it is on the screen."""
     table = screen.differences
     return [table.render_line(y).text.split() for y in range(1 + len(table.rows))]
+
+
+async def test_twenty_live_runs_cost_the_app_a_twentieth_of_a_core(tmp_path: Path) -> None:
+    many = [make(tmp_path, seed, 200) for seed in range(20)]
+    async with CompareApp(many).run_test(size=(160, 48)) as pilot:
+        screen = await compared(pilot)
+        await until(lambda: len(screen.table.rows) == 20)
+        began, spent, of_trainers = time.monotonic(), time.process_time(), 0.0
+        for look in range(4):
+            before = time.process_time()
+            for run in many:  # each takes two steps between two looks
+                runs.write_steps(run, 201 + 2 * look, 202 + 2 * look)
+            of_trainers += time.process_time() - before
+            await asyncio.sleep(POLL_SECONDS)
+        share = (time.process_time() - spent - of_trainers) / (time.monotonic() - began)
+        assert all(row.view.step > 204 for row in screen.table.rows)
+    # poll, figure, drawing and screen
+    assert share < 2 * 0.05
 
 
 async def test_d_shows_all_that_differs_a_column_a_run(three: list[Run]) -> None:
