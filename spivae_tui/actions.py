@@ -213,6 +213,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("checkpoint", "copy_path", "y", "Copy path", "Copy the path of this checkpoint to the clipboard."),
     # New training
     Action("train", "start", "f2,s", "Start", "Start this training; it goes on when spivae is left.", "F2"),
+    Action(
+        "train", "where", "f8,h", "Where", "Where it runs: folder, Slurm, processes, threads, device.", "F8"
+    ),
     Action("train", "write", "f3,w", "Save recipe", "Write the recipe to a TOML file.", "F3"),
     Action("train", "find_rate", "f4,l", "Find rate", "Find a learning rate for the phase here.", "F4"),
     Action("train", "add_phase", "f6,a", "Add phase", "Add a phase after the one the cursor is in.", "F6"),

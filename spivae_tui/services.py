@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from spivae.catalog import Entry
     from spivae.checkpoint import Checkpoint
     from spivae.plugins import Plugins
+    from spivae.slurm.options import Options
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run
     from spivae.worker.memory import Memory
     from spivae.worker.results import Usage
+    from spivae_tui.where_form import Where
 
 
 class WorkerLike(Protocol):
@@ -91,10 +93,28 @@ def _open_run(path: str) -> Run:
     return Run.open(path)
 
 
-def _launch(recipe: Recipe) -> Run:
-    from spivae.training.launch import DEFAULT_FOLDER, launch
+def _slurm_options() -> Options | None:
+    """What is asked of Slurm where nothing else is said; None where there is no Slurm."""
+    from spivae.plugin_settings import slurm_options
+    from spivae_tui.where_form import offers_slurm
 
-    return launch(recipe, DEFAULT_FOLDER)
+    found = slurm_options()
+    return found if offers_slurm(found) else None
+
+
+def _launch(recipe: Recipe, where: Where) -> Run:
+    how: dict[str, Any] = {
+        "threads": where.threads,
+        "processes": where.processes,
+        "device": where.device,
+    }
+    if where.slurm is not None:
+        from spivae.training.slurm import launch as hand_over
+
+        return hand_over(recipe, where.folder, where.slurm, **how)
+    from spivae.training.launch import launch
+
+    return launch(recipe, where.folder, **how)
 
 
 def _resume(path: str, slower: float | None = None) -> None:
@@ -145,7 +165,8 @@ class Services:
     worker: Callable[[], WorkerLike] = _worker
     clear_results: Callable[[], Usage] = _clear_results
     open_run: Callable[[str], Run] = _open_run
-    launch: Callable[[Recipe], Run] = _launch
+    slurm_options: Callable[[], Options | None] = _slurm_options
+    launch: Callable[[Recipe, Where], Run] = _launch
     stop: Callable[[str], str] = _stop
     resume: Callable[..., None] = _resume
     read_tags: Callable[[str], list[str]] = _read_tags
