@@ -55,7 +55,7 @@ class EntryPreview(Widget):
         )
 
     def _two_lines(self, entry: Entry, width: int) -> Iterator[Text]:
-        where = f"  {entry.where}" if len(entry.where) < width // 2 else ""
+        where = f"  {entry.where}" if 0 < len(entry.where) < width // 2 else ""
         yield Text(text.shorten(entry.path, width - len(where)) + where, self.style_of("muted"))
         if entry.error:
             yield Text(text.clip(entry.error, width), self.style_of("bad"))
