@@ -244,7 +244,11 @@ class Run:
 
     def checkpoints(self) -> list[Path]:
         """The checkpoint files, newest last."""
-        return sorted(self.checkpoint_folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+        found = []
+        for path in self.checkpoint_folder.glob("*.safetensors"):
+            with contextlib.suppress(FileNotFoundError):  # a trainer that ends removes `last`
+                found.append((path.stat().st_mtime, path))
+        return [path for _, path in sorted(found)]
 
 
 def list_runs(base: Path) -> Iterator[Run]:

@@ -43,6 +43,7 @@ class Entry(msgspec.Struct, kw_only=True):
     progress: float | None = None
     left: float | None = None
     tags: list[str] = []
+    where: str = ""
 
 
 def metrics(beta: float, nll: float, kl: list[float], **more: Any) -> dict[str, Any]:
@@ -87,6 +88,7 @@ ENTRIES = [
         progress=0.43,
         left=1500.0,
         tags=["paper"],
+        where="Slurm job 1742 on node07",
     ),
     Entry(
         path="runs/20270113-1801-fbm",
@@ -349,6 +351,7 @@ def services(**changes: Any) -> Services:
     """A library of fakes."""
     fakes: dict[str, Any] = {
         "scan": scan,
+        "moved_on": lambda entries: [],
         "read_header": checkpoint,
         "plugins": FakePlugins,
         "worker": FakeWorker,
