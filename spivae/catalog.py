@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -214,7 +215,7 @@ def _run_entry(path: str) -> Entry:
     entry.name = one_line(run.id) or entry.name
     entry.tags = read_tags(Path(path))
     entry.process = one_line(run.process)
-    age = heartbeat_age(os.path.join(path, "LOCK"))
+    age = partial(heartbeat_age, os.path.join(path, "LOCK"))
     entry.state = one_line(run_state(run.state, run.host, run.pid, run.pid_started, age, run.job))
     if run.state == "failed":
         entry.error = one_line(run.error or "failed; its log.txt says why")
