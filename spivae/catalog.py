@@ -6,6 +6,7 @@ import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -216,7 +217,7 @@ class _Walk:
 
 
 def _state(path: str, run: _RunFile) -> str:
-    age = heartbeat_age(os.path.join(path, "LOCK"))
+    age = partial(heartbeat_age, os.path.join(path, "LOCK"))
     return one_line(run_state(run.state, run.host, run.pid, run.pid_started, age, run.job))
 
 

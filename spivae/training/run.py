@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -206,7 +207,7 @@ class Run:
     def state(self) -> State:
         """What run.json says, but "lost" where the trainer that it names is gone."""
         info = self.info
-        age = heartbeat_age(self.lock_path)
+        age = partial(heartbeat_age, self.lock_path)
         return cast(State, run_state(info.state, info.host, info.pid, info.pid_started, age, info.job))
 
     def has_trainer(self) -> bool:

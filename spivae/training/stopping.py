@@ -67,6 +67,7 @@ def _has_ended(run: Run, seconds: float) -> bool:
 def _send(run: Run, number: signal.Signals) -> None:
     """A signal to the trainer, by pid and start time, so that no other process is taken for it; by Slurm."""
     if run.info.job is not None:
+        queue.check_here(run.info.job)
         cancel(run.info.job.id, kill=number == signal.SIGKILL)
         queue.forget()
         return

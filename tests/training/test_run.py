@@ -39,6 +39,13 @@ def test_a_claimed_run_runs_until_it_ends(run: Run) -> None:
     assert opened.state() == "finished"
 
 
+@pytest.fixture(params=[sys.platform.startswith("linux"), False], ids=["here", "without /proc"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How processes are looked for."""
+    monkeypatch.setattr("spivae.liveness._HAS_PROC", request.param)
+
+
+@pytest.mark.usefixtures("system")
 def test_a_run_whose_trainer_died_is_lost(run: Run) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     run.claim(threads=1, device="cpu")
@@ -52,7 +59,7 @@ def test_a_run_whose_trainer_died_is_lost(run: Run) -> None:
     assert Run.open(run.path).state() == "lost"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="start times are read from /proc")
+@pytest.mark.usefixtures("system")
 def test_a_recycled_pid_is_not_taken_for_the_trainer() -> None:
     started = process_start(os.getpid())
     assert started is not None
