@@ -80,9 +80,9 @@ def train(
     `threads` are chosen by a short probe where they are not given; the `device` is then the one that the run
     was trained on, or is to be (see `spivae.training.device`). Several processes train it together as a
     `team`, each of which calls this; the first one writes and tells. Raises Locked where another process
-    trains this run; SpivaeError where the device is not to be had; WorkFailed where the loss or the model is no
-    longer finite, where the memory does not suffice, where the run is taken away (LockLost), or where a process of
-    the team is gone (WorkerLost).
+    trains this run; SpivaeError where the device is not to be had; WorkFailed where the loss or the model is
+    no longer finite, where the memory does not suffice, where the run is taken away (LockLost), or where a
+    process of the team is gone (WorkerLost).
     """
     check_threads(threads)
     events, team = events or Events(), team or ALONE
