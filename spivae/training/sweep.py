@@ -25,7 +25,7 @@ from spivae.training.launch import detached, start
 from spivae.training.lock import Lock, Locked, read_owner
 from spivae.training.processes import Processes
 from spivae.training.resume import prepare
-from spivae.training.run import Run
+from spivae.training.run import Run, run_folder
 from spivae.training.slurm import begin, submit_array, withdraw
 from spivae.training.stopping import end
 
@@ -282,14 +282,23 @@ def _start(run: Run, threads: int) -> None:
 
 
 def find_sweep(name: str, base: Path) -> Sweep | None:
-    """The sweep with this id, unique beginning of an id that is no run's, or path; None where it is none."""
-    if (Path(name) / "sweep.json").is_file():
-        return Sweep.open(name)
+    """The sweep with this id, unique beginning of an id, or path; None where it is none.
+
+    Raises SpivaeError where several sweeps, or runs as well, begin so.
+    """
+    for folder in (Path(name), base / name) if name else ():
+        if (folder / "sweep.json").is_file():
+            return Sweep.open(folder)
+    if not name or run_folder(name, base) is not None:
+        return None
     matches = [path.parent for path in base.glob("*/sweep.json") if path.parent.name.startswith(name)]
-    exact = [path for path in matches if path.name == name]
-    if len(exact or matches) == 1:
-        return Sweep.open((exact or matches)[0])
-    return None
+    if not matches:
+        return None
+    matches += [path.parent for path in base.glob("*/run.json") if path.parent.name.startswith(name)]
+    if len(matches) > 1:
+        names = ", ".join(path.name for path in matches[:4])
+        raise SpivaeError(f"{name!r} fits {len(matches)} ids: {names}")
+    return Sweep.open(matches[0])
 
 
 def points(grid: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
