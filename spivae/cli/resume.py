@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--lr-scale",
     type=float,
     metavar="X",
-    help="Times the recipe's learning rates from here on, as 0.3 after the loss has diverged.",
+    help="Times the recipe's learning rates from here on, as 0.3 after the loss has diverged, then 0.09.",
 )
 @click.option("--threads", type=int, metavar="N", help="Threads  [default: as many as before]")
 @device_option("as before")

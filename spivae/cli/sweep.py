@@ -174,10 +174,7 @@ def _document(sweep: Sweep) -> dict[str, Any]:
 
 def _tell_queue(sweep: Sweep, runs: list[dict[str, Any]]) -> None:
     """Say where runs wait and nobody starts them."""
-    from spivae.training.lock import read_owner
-
     waiting = sum(run["state"] == "queued" and run["job"] is None for run in runs)
-    owner = read_owner(sweep.lock_path)
-    if waiting and (owner is None or owner.gone):
+    if waiting and not sweep.has_queue():
         emit(paint(f"{wording.plural(waiting, 'run')} waiting, but the queue has ended", "warn"))
         emit(paint(f"`spivae resume {sweep.id}` goes on", "muted"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import socket
@@ -263,11 +264,21 @@ def list_runs(base: Path) -> Iterator[Run]:
     yield from sorted(found, key=lambda run: run.info.created, reverse=True)
 
 
+def run_folder(name: str, base: Path) -> Path | None:
+    """The folder at this path, or of the run with exactly this id, readable or not; None where it is none."""
+    folders = iter([Path(name)] if name else [])
+    if name.strip(".") and Path(name).name == name:  # no path, which would lead elsewhere from there
+        inside = (folder / name for folder in base.glob("*"))  # of a sweep
+        folders = itertools.chain(folders, [base / name], inside)
+    return next((folder for folder in folders if (folder / "run.json").is_file()), None)
+
+
 def find_run(name: str, base: Path) -> Run:
     """The run with this id, unique beginning of an id, or path. Raises SpivaeError for none or several."""
-    if (Path(name) / "run.json").is_file():
-        return Run.open(name)
-    matches = [run for run in list_runs(base) if run.id.startswith(name)]
+    folder = run_folder(name, base)
+    if folder is not None:
+        return Run.open(folder)
+    matches = [run for run in list_runs(base) if name and run.id.startswith(name)]
     exact = [run for run in matches if run.id == name]
     if len(exact or matches) == 1:
         return (exact or matches)[0]

@@ -22,17 +22,19 @@ from spivae.slurm.options import Options
 from spivae.slurm.script import literal
 from spivae.training.device import AUTO
 from spivae.training.launch import detached, start
-from spivae.training.lock import Lock, Locked
+from spivae.training.lock import Lock, Locked, read_owner
 from spivae.training.processes import Processes
 from spivae.training.resume import prepare
-from spivae.training.run import Run
+from spivae.training.run import Run, run_folder
 from spivae.training.slurm import begin, submit_array, withdraw
+from spivae.training.stopping import end
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
 
 MOST_RUNS = 10_000
 _LOOK_SECONDS = 0.5
+_QUEUE_SECONDS = 5.0  # until a queue that is to stop is gone
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
@@ -214,19 +216,31 @@ class Sweep:
         self.launch()
         return waiting
 
-    def stop(self) -> int:
-        """Let the queue start no more runs, and ask those that train to save and end; how many those are."""
+    def has_queue(self) -> bool:
+        """Whether a process starts its runs, or says so from another host."""
+        owner = read_owner(self.lock_path)
+        return owner is not None and not owner.gone
+
+    def stop(self, wait: float = 0.0, *, force: bool = False) -> list[Run]:
+        """Let the queue start no more runs, and ask those that train to save and end; those that go on.
+
+        They are waited for, and forced, as `spivae.training.stopping.end` does.
+        """
         try:
             self.stop_path.touch()
         except OSError as error:
             raise WorkFailed(f"{self.stop_path}: cannot be written ({error.strerror})") from None
+        if wait or force:  # what the queue is just starting is to be seen
+            over = time.monotonic() + _QUEUE_SECONDS
+            while self.has_queue() and time.monotonic() < over:
+                time.sleep(_LOOK_SECONDS / 10)
         at_work = [run for run in self.runs().values() if run.has_trainer()]
         for run in at_work:
             run.request_stop()
         waiting = [run for run in at_work if run.info.job is not None and run.state() == "queued"]
         if waiting:
             withdraw(waiting)
-        return len(at_work) - len(waiting)
+        return end(at_work, wait, force=force)
 
 
 def work(sweep: Sweep) -> None:
@@ -268,14 +282,23 @@ def _start(run: Run, threads: int) -> None:
 
 
 def find_sweep(name: str, base: Path) -> Sweep | None:
-    """The sweep with this id, unique beginning of an id that is no run's, or path; None where it is none."""
-    if (Path(name) / "sweep.json").is_file():
-        return Sweep.open(name)
+    """The sweep with this id, unique beginning of an id, or path; None where it is none.
+
+    Raises SpivaeError where several sweeps, or runs as well, begin so.
+    """
+    for folder in (Path(name), base / name) if name else ():
+        if (folder / "sweep.json").is_file():
+            return Sweep.open(folder)
+    if not name or run_folder(name, base) is not None:
+        return None
     matches = [path.parent for path in base.glob("*/sweep.json") if path.parent.name.startswith(name)]
-    exact = [path for path in matches if path.name == name]
-    if len(exact or matches) == 1:
-        return Sweep.open((exact or matches)[0])
-    return None
+    if not matches:
+        return None
+    matches += [path.parent for path in base.glob("*/run.json") if path.parent.name.startswith(name)]
+    if len(matches) > 1:
+        names = ", ".join(path.name for path in matches[:4])
+        raise SpivaeError(f"{name!r} fits {len(matches)} ids: {names}")
+    return Sweep.open(matches[0])
 
 
 def points(grid: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:

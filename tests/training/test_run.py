@@ -93,6 +93,17 @@ def test_runs_are_found_by_id_beginning_or_path(tmp_path: Path) -> None:
         find_run("fbm", tmp_path)
 
 
+def test_a_whole_id_is_found_without_reading_the_other_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [Run.create(tmp_path, Recipe()) for _ in range(2)] + [Run.create(tmp_path / "sweep-a", Recipe())]
+    real, read = Run.open, []
+    monkeypatch.setattr(Run, "open", lambda path: read.append(Path(path)) or real(path))
+    for run in runs:
+        assert find_run(run.id, tmp_path).path == run.path
+    assert read == [run.path for run in runs]
+
+
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(SpivaeError, match="not a run"):
         Run.open(tmp_path)
