@@ -7,7 +7,7 @@ import itertools
 import math
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,8 @@ from spivae.subgrid import Subgrid
 
 Array = npt.NDArray[Any]
 MAX_CELLS = 1_000_000  # of a grid, empty ones included
+_AT_ONCE = 16_000_000  # displacements (64 MB, and twice that where a process draws doubles) made at a time
+_BLOCK = 512  # rows: where a process draws blocks of this many, parts get the numbers of the whole
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,20 @@ def simulate(process: Process, theta: Array, steps: int, rng: np.random.Generato
             f"process {process.name}: made displacements {drawn.shape}, not {(len(theta), steps)}"
         )
     return Dataset(np.asarray(drawn, dtype=np.float32)[:, None, :], theta, process.names, process.name)
+
+
+def rows_at_once(steps: int) -> int:
+    """How many trajectories of `steps` displacements are made at a time, so that memory does not grow."""
+    return max(1, _AT_ONCE // max(1, steps) // _BLOCK) * _BLOCK
+
+
+def simulate_in_parts(
+    process: Process, theta: Array, steps: int, rng: np.random.Generator
+) -> Iterator[tuple[slice, Dataset]]:
+    """What `simulate` makes, as many rows at a time as memory allows: which rows, and their dataset."""
+    for start in range(0, len(theta), rows_at_once(steps)):
+        rows = slice(start, min(start + rows_at_once(steps), len(theta)))
+        yield rows, simulate(process, theta[rows], steps, rng)
 
 
 def simulate_grid(
