@@ -7,7 +7,7 @@ import itertools
 import math
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
+from spivae.npz import Stored
 from spivae.process import Process
 from spivae.subgrid import Subgrid
 
@@ -142,9 +143,32 @@ class Dataset:
             raise SpivaeError(f"no parameter {name!r} in this dataset: it has {', '.join(self.names)}")
         return np.asarray(self.theta[:, self.names.index(name)])
 
-    def take(self, rows: Array) -> Dataset:
-        """The trajectories with these indices, in this order."""
+    def take(self, rows: Array | slice) -> Dataset:
+        """The trajectories with these indices, in this order; of a slice without a copy."""
         return Dataset(self.displacements[rows], self.theta[rows], self.names, self.process)
+
+
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """The trajectories of one dataset or more, all of one kind and length."""
+    displacements = np.concatenate([part.displacements for part in parts])
+    theta = np.concatenate([part.theta for part in parts])
+    return Dataset(displacements, theta, parts[0].names, parts[0].process)
+
+
+def in_batches(parts: Iterable[Dataset], size: int) -> Iterator[Dataset]:
+    """The same trajectories in the same order, `size` at a time; the last ones may be fewer."""
+    waiting: list[Dataset] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(map(len, waiting)) < size:
+            continue
+        whole = joined(waiting)
+        rest = len(whole) % size
+        for start in range(0, len(whole) - rest, size):
+            yield whole.take(slice(start, start + size))
+        waiting = [whole.take(slice(len(whole) - rest, None))]
+    if any(map(len, waiting)):
+        yield joined(waiting)
 
 
 def simulate(process: Process, theta: Array, steps: int, rng: np.random.Generator) -> Dataset:
@@ -245,26 +269,48 @@ def load_npz(
     `per_cell` rows. Raises SpivaeError for a missing file or cell, too few rows or steps, or values that are
     not finite.
     """
-    parts: list[Array] = []
+    wanted: dict[str, Any] = {"grid": grid, "per_cell": per_cell, "fewer": fewer, "subset": subset}
+    parts = list(read_npz(path, names, steps=steps, process=process, **wanted))
+    if len({part.steps for part in parts}) > 1:
+        raise SpivaeError(f"{path}: cells differ in length; pass steps to cut them to one")
+    return joined(parts)
+
+
+def read_npz(
+    path: Path | str,
+    names: Sequence[str] = ("alpha", "D"),
+    *,
+    grid: Grid | None = None,
+    per_cell: int | None = None,
+    steps: int | None = None,
+    process: str = "",
+    fewer: bool = False,
+    subset: Subgrid | None = None,
+) -> Iterator[Dataset]:
+    """What `load_npz` reads, a few rows at a time: a cell may come in parts, and differ in length."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            keys = list(file.files) if grid is None else [_key(cell) for cell in grid.cells]
+        with zipfile.ZipFile(path) as archive:
+            held = {name[:-4]: name for name in archive.namelist() if name.endswith(".npy")}
+            keys = list(held) if grid is None else [_key(cell) for cell in grid.cells]
             if not keys:
                 raise SpivaeError(f"{path}: holds no cells")
             if subset is not None and subset.ranges:
                 kept = subset.keeps(names, _parameters_of(path, keys, len(names)))
                 keys = [key for key, keep in zip(keys, kept, strict=True) if keep]
             for key in keys:
-                parts.append(_cell(path, file, key, len(names), per_cell, steps, fewer))
+                if key not in held:
+                    some = ", ".join(itertools.islice(held, 3))
+                    raise SpivaeError(f"{path}: no cell {key!r}; it has {len(held)}, such as {some}")
+                with archive.open(held[key]) as entry:
+                    where = f"{path}: cell {key!r}"
+                    for rows in _cell(where, Stored.of(entry), len(names), per_cell, steps, fewer):
+                        # copies: views would keep the rows themselves in memory
+                        theta, displacements = rows[:, : len(names)].copy(), rows[:, None, len(names) :]
+                        yield Dataset(displacements.astype(np.float32), theta, tuple(names), process)
     except FileNotFoundError:
         raise SpivaeError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SpivaeError(f"{path}: not a readable .npz file ({error})") from None
-    if len({part.shape[1] for part in parts}) > 1:
-        raise SpivaeError(f"{path}: cells differ in length; pass steps to cut them to one")
-    table = np.concatenate(parts)
-    p = len(names)
-    return Dataset(table[:, p:].astype(np.float32)[:, None, :], table[:, :p], tuple(names), process)
 
 
 def _parameters_of(path: Path | str, keys: Sequence[str], p: int) -> Array:
@@ -279,20 +325,22 @@ def _parameters_of(path: Path | str, keys: Sequence[str], p: int) -> Array:
 
 
 def _cell(
-    path: Path | str, file: Any, key: str, p: int, per_cell: int | None, steps: int | None, fewer: bool
-) -> Array:
-    """The wanted corner of one cell's array, checked."""
-    if key not in file.files:
-        some = ", ".join(itertools.islice(file.files, 3))
-        raise SpivaeError(f"{path}: no cell {key!r}; it has {len(file.files)}, such as {some}")
-    rows = file[key]
-    if rows.ndim != 2 or rows.shape[1] <= p:
-        raise SpivaeError(f"{path}: cell {key!r} has shape {rows.shape}, not (rows, {p} parameters + steps)")
-    if per_cell is not None and len(rows) < per_cell and not fewer:
-        raise SpivaeError(f"{path}: cell {key!r} has {len(rows)} trajectories, not {per_cell}")
-    if steps is not None and rows.shape[1] - p < steps:
-        raise SpivaeError(f"{path}: cell {key!r} has {rows.shape[1] - p} steps, not {steps}")
-    rows = rows[:per_cell, : None if steps is None else p + steps]
-    if not np.isfinite(rows).all():
-        raise SpivaeError(f"{path}: cell {key!r} holds values that are not finite")
-    return np.array(rows)  # a copy: a view would keep the whole cell in memory
+    where: str, stored: Stored, p: int, per_cell: int | None, steps: int | None, fewer: bool
+) -> Iterator[Array]:
+    """The wanted corner of one cell's array, checked, a few rows at a time."""
+    shape = stored.shape
+    if len(shape) != 2 or shape[1] <= p:
+        raise SpivaeError(f"{where} has shape {shape}, not (rows, {p} parameters + steps)")
+    if per_cell is not None and shape[0] < per_cell and not fewer:
+        raise SpivaeError(f"{where} has {shape[0]} trajectories, not {per_cell}")
+    if steps is not None and shape[1] - p < steps:
+        raise SpivaeError(f"{where} has {shape[1] - p} steps, not {steps}")
+    left = shape[0] if per_cell is None else min(per_cell, shape[0])
+    for part in stored.parts():
+        rows = part[:left, : None if steps is None else p + steps]
+        if not np.isfinite(rows).all():
+            raise SpivaeError(f"{where} holds values that are not finite")
+        yield rows
+        left -= len(rows)
+        if left <= 0:
+            break
