@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from spivae.checkpoint.load import load_checkpoint
 from spivae.dataset import Dataset
 from spivae.prediction import predict
+from tests.memory import peak
 
 
 @pytest.fixture
@@ -153,16 +153,6 @@ def small_parts(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("spivae.prediction.BATCH", 16)
     monkeypatch.setattr("spivae.dataset._AT_ONCE", 64 * 70)
     monkeypatch.setattr("spivae.dataset._BLOCK", 16)
-
-
-def peak(work) -> int:
-    """The most memory that Python and NumPy held during some work, in bytes."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "layout.npz"])
