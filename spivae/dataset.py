@@ -7,7 +7,7 @@ import itertools
 import math
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.npz import Stored
+from spivae.npz import Stored, put_rows
 from spivae.process import Process
 from spivae.subgrid import Subgrid
 
@@ -211,9 +211,13 @@ def simulate_grid(
     process: Process, grid: Grid, per_cell: int, steps: int, rng: np.random.Generator
 ) -> Dataset:
     """`per_cell` trajectories in each cell of a grid, cell by cell."""
+    return simulate(process, np.repeat(_cells(process, grid, per_cell), per_cell, axis=0), steps, rng)
+
+
+def _cells(process: Process, grid: Grid, per_cell: int) -> Array:
     if per_cell < 1:
         raise SpivaeError(f"trajectories per cell: needs at least 1, not {per_cell}")
-    return simulate(process, np.repeat(grid.ordered(process).cells, per_cell, axis=0), steps, rng)
+    return grid.ordered(process).cells
 
 
 def split(n: int, validation: float, seed: int) -> tuple[Array, Array]:
@@ -236,20 +240,73 @@ def save_npz(path: Path | str, dataset: Dataset) -> None:
 
     Raises SpivaeError where two cells would get the same key (values closer than three digits).
     """
-    arrays: dict[str, Array] = {}
-    for cell in np.ndindex(dataset.cells.rows.shape):
-        rows = dataset.cells.rows[cell]
-        if not len(rows):
-            continue
-        key = _key([values[i] for values, i in zip(dataset.cells.values, cell, strict=True)])
-        if key in arrays:
+    index = dataset.cells
+    full = [cell for cell in np.ndindex(index.rows.shape) if len(index.rows[cell])]
+    cells = np.array([[values[i] for values, i in zip(index.values, cell, strict=True)] for cell in full])
+    tables = ([_table(dataset.take(index.rows[cell]))] for cell in full)
+    _write_cells(path, cells, [len(index.rows[cell]) for cell in full], dataset.steps, tables)
+
+
+def simulate_npz(
+    path: Path | str,
+    process: Process,
+    grid: Grid,
+    per_cell: int,
+    steps: int,
+    rng: np.random.Generator,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """What `simulate_grid` makes, written as `save_npz` does, as many rows at a time as memory allows.
+
+    Raises SpivaeError, with the parameters, where displacements are not finite.
+    """
+    cells = _cells(process, grid, per_cell)
+    n = len(cells) * per_cell
+
+    def parts() -> Iterator[tuple[int, Array]]:
+        """Tables of rows that belong to one cell, and its number."""
+        for start in range(0, n, rows_at_once(steps)):
+            progress(start, n)
+            cell = np.arange(start, min(start + rows_at_once(steps), n)) // per_cell
+            made = simulate(process, cells[cell], steps, rng)
+            _check_finite(made)
+            for number in range(cell[0], cell[-1] + 1):
+                begin = number * per_cell - start
+                yield number, _table(made.take(slice(max(0, begin), begin + per_cell)))
+
+    tables = (
+        (table for _, table in of_cell) for _, of_cell in itertools.groupby(parts(), lambda part: part[0])
+    )
+    _write_cells(path, cells, [per_cell] * len(cells), steps, tables)
+
+
+def _check_finite(dataset: Dataset) -> None:
+    """Raise SpivaeError, with the parameters, where a process has no displacements at them."""
+    bad = ~np.isfinite(dataset.displacements).all(axis=(1, 2))
+    if bad.any():
+        at = zip(dataset.names, dataset.theta[bad.argmax()], strict=True)
+        where = ", ".join(f"{name} = {value:g}" for name, value in at)
+        raise SpivaeError(f"process {dataset.process}: its displacements are not finite at {where}")
+
+
+def _table(dataset: Dataset) -> Array:
+    # float64, because the seed reads the parameters back from the rows
+    return np.concatenate([dataset.theta, dataset.displacements[:, 0].astype(np.float64)], axis=1)
+
+
+def _write_cells(
+    path: Path | str, cells: Array, counts: Sequence[int], steps: int, tables: Iterable[Iterable[Array]]
+) -> None:
+    """The seed's layout of cells (m, p) with so many rows each, whose tables come in parts."""
+    keys: dict[str, int] = {}
+    for cell, count in zip(cells, counts, strict=True):
+        key = _key(cell)
+        if key in keys:
             raise SpivaeError(f"{path}: two cells share the key {key!r}; the layout keeps three digits")
-        # float64, because the seed reads the parameters back from the rows
-        arrays[key] = np.concatenate(
-            [dataset.theta[rows], dataset.displacements[rows, 0].astype(np.float64)], axis=1
-        )
-    with replacing(path) as handle:
-        np.savez(handle, **arrays)  # type: ignore[arg-type]  # keys are strings
+        keys[key] = count
+    with replacing(path) as handle, zipfile.ZipFile(handle, "w") as archive:
+        for (key, count), parts in zip(keys.items(), tables, strict=True):
+            put_rows(archive, key, (count, cells.shape[1] + steps), np.float64, parts)
 
 
 def load_npz(

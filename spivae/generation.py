@@ -68,6 +68,20 @@ def generate(
     progress: Callable[[int, int], None] | None = None,
 ) -> Array:
     """Displacements (n, length) float32, one trajectory for each row of latents z (n, Z)."""
+    out = np.empty((len(z), max(0, length)), dtype=np.float32)
+    for rows, made in generate_in_parts(model, z, length, generator, progress):
+        out[rows] = made
+    return out
+
+
+def generate_in_parts(
+    model: WaveNetVAE,
+    z: Array,
+    length: int,
+    generator: torch.Generator,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[slice, Array]]:
+    """What `generate` makes, in order: which rows, and their displacements (rows, length)."""
     import torch
 
     from spivae.model.moving import device_of, to_device, to_numpy
@@ -80,7 +94,6 @@ def generate(
         raise SpivaeError(f"length: needs at least 1, not {length}")
     full, device = conditioning_length(model, length), device_of(model)
     drawn = min(_ROWS_AT_ONCE, max(1, _CONDITIONING_AT_ONCE // (full * max(model.c_channels, 1))))
-    out = np.empty((len(z), length), dtype=np.float32)
     for start in range(0, len(z), drawn):
         given = to_device(torch.from_numpy(z[start : start + drawn]), device)
         noise = draw_noise(length, len(given), generator)
@@ -92,8 +105,7 @@ def generate(
                     progress(before + step * count, len(z) * length)
 
             made = sample(model, c, length, noise=noise[:, rows], count=count, progress=advance)
-            out[start + rows.start : start + rows.stop] = to_numpy(made)
-    return out
+            yield slice(start + rows.start, start + rows.stop), to_numpy(made)
 
 
 def _conditionings(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Self
 
 Array = npt.NDArray[Any]
 
@@ -34,14 +34,14 @@ def put(archive: zipfile.ZipFile, name: str, array: Any) -> None:
 
 
 def put_rows(
-    archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: Any, parts: Iterable[Buffer]
+    archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: Any, parts: Iterable[Array | bytes]
 ) -> None:
-    """The same of an array whose bytes come in parts, row after row."""
+    """The same of an array whose rows, or their bytes, come in parts."""
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     with _entry(archive, name) as entry:
         np.lib.format.write_array_header_1_0(entry, header)
         for part in parts:
-            entry.write(part)
+            entry.write(part if isinstance(part, bytes) else np.asarray(part, dtype).tobytes())
 
 
 def _entry(archive: zipfile.ZipFile, name: str) -> IO[bytes]:

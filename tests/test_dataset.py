@@ -22,6 +22,7 @@ from spivae.dataset import (
     save_npz,
     simulate,
     simulate_grid,
+    simulate_npz,
     split,
 )
 from spivae.errors import SpivaeError
@@ -187,6 +188,21 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "nan.npz", **{"0.2,0.1": np.full((2, 5), np.nan)})
     with pytest.raises(SpivaeError, match="not finite"):
         load_npz(tmp_path / "nan.npz")
+
+
+def test_a_simulated_file_is_that_of_the_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_npz(tmp_path / "whole.npz", make(per_cell=7))
+    monkeypatch.setattr("spivae.dataset._BLOCK", 10)
+    monkeypatch.setattr("spivae.dataset._AT_ONCE", 10 * 20)
+    told: list[tuple[int, int]] = []
+    simulate_npz(
+        tmp_path / "parts.npz", SBM, GRID, 7, 20, np.random.default_rng(0), lambda *state: told.append(state)
+    )
+    assert told == [(start, 140) for start in range(0, 140, 10)]
+    whole, parts = (load_npz(tmp_path / f"{name}.npz") for name in ("whole", "parts"))
+    assert_array_equal(parts.theta, whole.theta)
+    assert parts.displacements.shape == whole.displacements.shape
+    assert len(np.unique(parts.displacements[:, 0, 0])) == 140
 
 
 def test_cells_that_share_a_key_are_refused(tmp_path: Path) -> None:

@@ -179,6 +179,47 @@ def test_the_memory_of_predictions_does_not_grow_with_their_number(
     assert peaks[2] < 1.2 * peaks[1] < 1e6
 
 
+@pytest.mark.parametrize("what", ["data", "generate"])
+def test_the_memory_of_new_trajectories_does_not_grow_with_their_number(
+    spivae,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    small_parts: None,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+):
+    monkeypatch.setattr("spivae.generation._ROWS_AT_ONCE", 16)
+
+    def make(n: int) -> None:
+        point = ("--set", "alpha=1", "--set", "D=1e-3", "--out", tmp_path / "x.npz")
+        if what == "data":
+            made = ("data", "sbm", *point, "--per-cell", n, "--steps", 70)
+        else:
+            made = ("generate", tiny_checkpoint, *point, "-n", n, "--length", 70)
+        peaks.append(peak(lambda: spivae(*made)))
+        with np.load(tmp_path / "x.npz") as found:
+            rows = found["1,0.001"][:, 2:] if what == "data" else found["displacements"]
+        assert rows.shape == (n, 70)
+        assert len(np.unique(rows[:, 0])) == n
+
+    peaks: list[int] = []
+    for n in (64, 64, 2048):
+        make(n)
+    # in memory, all of them would be 0.6 MB
+    assert peaks[2] - peaks[1] < 0.2e6
+
+
+def test_data_in_parts_are_those_of_all_at_once(spivae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = ("data", "sbm", "--set", "alpha=0.5,1", "--set", "D=1e-3,1e-2", "--per-cell", 300, "--steps", 10)
+    assert spivae(*made, "--out", tmp_path / "whole.npz").code == 0
+    monkeypatch.setattr("spivae.dataset._AT_ONCE", 512 * 10)
+    assert spivae(*made, "--out", tmp_path / "parts.npz").code == 0
+    whole, parts = (dict(np.load(tmp_path / f"{name}.npz")) for name in ("whole", "parts"))
+    assert list(whole) == list(parts) == ["0.5,0.001", "0.5,0.01", "1,0.001", "1,0.01"]
+    for key in whole:
+        np.testing.assert_array_equal(whole[key], parts[key])
+
+
 def test_predictions_in_parts_are_those_of_all_at_once(
     spivae, tiny_checkpoint: Path, tmp_path: Path, small_parts: None
 ):
