@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from spivae import dataset as datasets
 from spivae import generation
 from spivae.analysis import Context, DataOptions
 from spivae.checkpoint import Checkpoint
 from spivae.errors import SpivaeError
-from spivae.generation import begins_at, generate, generate_cells, generate_like
+from spivae.generation import begins_at, encode_parameters, generate, generate_cells, generate_like
+from spivae.model import sampler
 from spivae.model.arguments import ModelArgs
+from spivae.model.scaled import build_scaled
+from spivae.model.scaled_arguments import ScaledArgs
 from spivae.model.vae import build
 from spivae_plugins.sbm import ScaledBrownianMotion
 
@@ -43,6 +47,43 @@ def test_the_conditioning_is_the_same_in_parts(model, monkeypatch):
     at_once = generate(model, z, 100, torch.Generator().manual_seed(1))
     monkeypatch.setattr(generation, "_DECODED_AT_ONCE", 1)
     np.testing.assert_allclose(generate(model, z, 100, torch.Generator().manual_seed(1)), at_once, rtol=1e-4)
+
+
+def test_what_a_decoder_carries_beside_its_conditioning_counts_as_memory(monkeypatch):
+    args = ScaledArgs(
+        o_dim=63, encoder=(8,), decoder=(8,), z_dim=2, knots=5, linear=8, c_channels=2, layer_size=2
+    )
+    scaled = build_scaled(args, torch.Generator().manual_seed(0)).eval()
+    z, sizes = np.random.default_rng(0).standard_normal((7, 2)), []
+
+    def noting(model, c, *arguments, **options):
+        sizes.append(tuple(c.shape))
+        return sample(model, c, *arguments, **options)
+
+    sample = sampler.sample
+    monkeypatch.setattr(sampler, "sample", noting)
+    at_once = generate(scaled, z, 100, torch.Generator().manual_seed(1))
+    full = 100 + begins_at(scaled)
+    # room for seven trajectories with two channels, so for one with the eleven that it carries
+    monkeypatch.setattr(generation, "_CONDITIONING_AT_ONCE", 7 * 2 * full)
+    in_parts = generate(scaled, z, 100, torch.Generator().manual_seed(1))
+    assert sizes == [(7, args.carried, full)] + 7 * [(1, args.carried, full)]
+    np.testing.assert_allclose(in_parts, at_once, rtol=1e-4, atol=1e-6)
+
+
+def test_latents_are_the_same_when_their_trajectories_are_made_in_parts(model, monkeypatch):
+    theta = np.repeat([[0.5, 1e-3], [1.5, 1e-2]], 600, axis=0)
+    at_once = encode_parameters(model, SBM, theta, np.random.default_rng(0))
+    monkeypatch.setattr(datasets, "_AT_ONCE", 512 * 63)
+    assert [
+        rows.start for rows, _ in datasets.simulate_in_parts(SBM, theta, 63, np.random.default_rng(0))
+    ] == [
+        0,
+        512,
+        1024,
+    ]
+    in_parts = encode_parameters(model, SBM, theta, np.random.default_rng(0))
+    np.testing.assert_allclose(in_parts, at_once, rtol=1e-5, atol=1e-6)
 
 
 def test_rows_come_in_order_in_as_many_parts_as_memory_asks_for(model, monkeypatch):
