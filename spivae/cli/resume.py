@@ -78,9 +78,7 @@ def resume(
                 f"{sweep.id}: a sweep takes no --lr-scale, --threads, --device, --nproc or --force; "
                 "its runs do"
             )
-        sweep.info.slurm = chosen(slurm, asked, sweep.info.slurm)
-        sweep.save()
-        waiting = sweep.resume()
+        waiting = sweep.resume(chosen(slurm, asked, sweep.info.slurm))
         note(f"{sweep.id}: {plural(waiting, 'run')} waiting")
         announce(sweep, as_json)
         return

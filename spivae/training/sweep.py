@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
@@ -28,6 +29,7 @@ from spivae.training.resume import prepare
 from spivae.training.run import Run, run_folder
 from spivae.training.slurm import begin, submit_array, withdraw
 from spivae.training.stopping import end
+from spivae.training.threads import busy_cores
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
@@ -169,16 +171,20 @@ class Sweep:
         Raises Locked where it runs already, WorkFailed where it cannot be started or Slurm refuses it.
         """
         with Lock.take(self) as lock:
-            self.stop_path.unlink(missing_ok=True)
-            if self.info.slurm is not None:
-                self._submit(self.info.slurm)
-                return
-            command = [sys.executable, "-m", "spivae", "sweep", "--queue", str(self.path.resolve())]
-            try:
-                process = detached(command, self.log_path)
-            except OSError as error:
-                raise WorkFailed(f"{self.path}: its queue cannot be started ({error.strerror})") from None
-            lock.give(process.pid)
+            self._begin(lock)
+
+    def _begin(self, lock: Lock) -> None:
+        self.stop_path.unlink(missing_ok=True)
+        self.save()
+        if self.info.slurm is not None:
+            self._submit(self.info.slurm)
+            return
+        command = [sys.executable, "-m", "spivae", "sweep", "--queue", str(self.path.resolve())]
+        try:
+            process = detached(command, self.log_path)
+        except OSError as error:
+            raise WorkFailed(f"{self.path}: its queue cannot be started ({error.strerror})") from None
+        lock.give(process.pid)
 
     def _submit(self, options: Options) -> None:
         """Hand the runs that wait to Slurm, as one array."""
@@ -203,17 +209,21 @@ class Sweep:
             self.save()
             begin(info.job)
 
-    def resume(self) -> int:
+    def resume(self, slurm: Options | None) -> int:
         """Queue again what was stopped, has failed or is lost, and start the queue; how many runs wait.
 
-        Raises as `launch`.
+        It is this machine's, or Slurm's with these options. A run that somebody trains meanwhile is left to
+        them. Raises as `launch`; where the queue runs already, nothing has changed.
         """
-        waiting = 0
-        for run in self.runs().values():
-            if run.state() in ("stopped", "failed", "lost"):
-                prepare(run).release()
-            waiting += run.state() == "queued"
-        self.launch()
+        with Lock.take(self) as lock:
+            waiting = 0
+            for run in self.runs().values():
+                if run.state() in ("stopped", "failed", "lost"):
+                    with contextlib.suppress(Locked):
+                        prepare(run).release()
+                waiting += run.state() == "queued" and not run.has_trainer()
+            self.info.slurm = slurm
+            self._begin(lock)
         return waiting
 
     def has_queue(self) -> bool:
@@ -243,27 +253,55 @@ class Sweep:
         return end(at_work, wait, force=force)
 
 
+def at_once(threads: int, nproc: int) -> int:
+    """How many runs of so many processes with so many threads the cores are enough for; at least one."""
+    return max(1, usable_threads() // (threads * nproc))
+
+
 def work(sweep: Sweep) -> None:
     """Be the queue of a sweep: start its runs, a number at a time, until none waits or STOP is there.
 
-    Runs are processes of their own and go on where the queue is killed; another queue counts them.
+    One is started only where its cores are free, or none of the sweep is at work. Runs are processes of their
+    own and go on where the queue is killed; another queue counts them.
     """
-    jobs = sweep.info.jobs or max(1, usable_threads() // (sweep.info.threads * sweep.info.nproc))
+    info = sweep.info
+    jobs = info.jobs or at_once(info.threads, info.nproc)
     with Lock.take(sweep) as lock:
         lock.keep_beating()
-        while lock.lost is None and not sweep.stop_path.exists():
-            runs = list(sweep.runs().values())
-            waiting = [run for run in runs if run.state() == "queued" and not run.has_trainer()]
-            active = sum(run.has_trainer() for run in runs)
-            if not waiting and not active:
-                return
-            for run in waiting[: max(0, jobs - active)]:
-                _start(run, sweep.info.threads)
+        waiting, active = _standing(sweep)
+        while lock.lost is None and not sweep.stop_path.exists() and (waiting or active):
+            while waiting and len(active) < jobs and (not active or _has_room(info)):
+                run = waiting.pop(0)
+                _start(run, info.threads)
+                active.append(run)
                 if sweep.stop_path.exists():
                     # `stop` may have looked for trainers just before this one was there to be seen
                     run.request_stop()
-                    break
+                    return
             time.sleep(_LOOK_SECONDS)
+            # only those at work are read again and again; all, once others may have been taken up or stopped
+            if not all(map(_is_active, active)):
+                waiting, active = _standing(sweep)
+
+
+def _standing(sweep: Sweep) -> tuple[list[Run], list[Run]]:
+    """The runs that wait, and those at work, whoever has started them."""
+    runs = list(sweep.runs().values())
+    active = [run for run in runs if run.has_trainer()]
+    return [run for run in runs if run.state() == "queued" and run not in active], active
+
+
+def _is_active(run: Run) -> bool:
+    try:
+        run.refresh()
+    except SpivaeError:
+        return False  # deleted
+    return run.has_trainer()
+
+
+def _has_room(info: SweepInfo) -> bool:
+    """Whether cores are free for one more run, beside other programs, sweeps among them."""
+    return usable_threads() - round(busy_cores()) >= info.threads * info.nproc
 
 
 def _start(run: Run, threads: int) -> None:
