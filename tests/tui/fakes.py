@@ -19,6 +19,7 @@ from spivae.figure.spec import Axis, Figure, Line, Panel
 from spivae.model.latents import surviving
 from spivae.worker.client import Done
 from spivae_tui.app import SpivaeApp
+from spivae_tui.plot import PlotView
 from spivae_tui.services import Services
 
 NOW = 1_800_000_000.0
@@ -262,6 +263,16 @@ async def until(pilot: Pilot[Any], true: Callable[[], object], seconds: float = 
     while not true():
         assert time.monotonic() < end, "it never came true"
         await pilot.pause(0.02)
+
+
+async def drawn(pilot: Pilot[Any], plot: PlotView) -> None:
+    """Let the app work until a plot is drawn at a size that stays."""
+    looks = 0
+    while looks < 5:
+        await until(pilot, lambda: plot.figure is not None and plot.is_current)
+        before = plot.size
+        await pilot.pause(0.02)
+        looks = looks + 1 if plot.is_current and plot.size == before else 0
 
 
 # Analyses and a worker, without a process
