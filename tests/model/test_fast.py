@@ -318,6 +318,22 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
         in_threads(work, 4)
 
 
+@pytest.mark.parametrize("failing", [0, 1])
+def test_where_a_thread_fails_the_others_are_told_and_waited_for(failing: int) -> None:
+    torch.set_num_threads(2)
+    told, ended = threading.Event(), threading.Event()
+
+    def work(thread: int, rows: slice) -> None:
+        if thread == failing:
+            raise SpivaeError("no more")
+        if told.wait(10):
+            ended.set()
+
+    with pytest.raises(SpivaeError, match="no more"):
+        in_threads(work, 4, give_up=told.set)
+    assert ended.is_set()
+
+
 def test_threads_share_all_rows_and_leave_the_number_of_threads_alone() -> None:
     torch.set_num_threads(3)
     seen = in_threads(
