@@ -41,6 +41,11 @@ class BrownianMotion(Process):
         _, d = _columns(theta)
         return np.repeat(2 * d, steps, axis=1)
 
+    def autocovariance(self, theta: Array, steps: int) -> Array:
+        """(n, steps): 2 D at lag 0, and nothing at others."""
+        _, d = _columns(theta)
+        return 2 * d * (np.arange(steps) == 0)
+
     def mean(self, theta: Array, steps: int) -> Array:
         """The drift v of every step, (n, steps)."""
         return np.repeat(_velocity(theta), steps, axis=1)

@@ -31,6 +31,7 @@ from spivae.api import (
     option,
 )
 
+TOGETHER = 4096  # trajectories whose positions are held at once
 MOST_BINS = 100  # of the counts; grids with more values are counted in equal bins
 
 
@@ -111,11 +112,20 @@ def moments(dataset, chosen):
     for k, rows in enumerate(chosen):
         if len(rows) == 0:
             continue
-        x = np.cumsum(dataset.displacements[rows, 0], axis=1, dtype=float)
-        found["msd"][k], found["mean"][k] = (x**2).mean(axis=0), x.mean(axis=0)
+        found["mean"][k] = sum(x.sum(axis=0) for x in positions_in_parts(dataset, rows)) / len(rows)
+        found["msd"][k] = sum((x**2).sum(axis=0) for x in positions_in_parts(dataset, rows)) / len(rows)
         if len(rows) > 1:
-            found["error"][k] = x.std(axis=0, ddof=1) / len(rows) ** 0.5
+            squares = sum(
+                ((x - found["mean"][k]) ** 2).sum(axis=0) for x in positions_in_parts(dataset, rows)
+            )
+            found["error"][k] = np.sqrt(squares / (len(rows) - 1) / len(rows))
     return found
+
+
+def positions_in_parts(dataset, rows):
+    """Positions (n, L) at times 1 to L of these trajectories, TOGETHER of them at a time."""
+    for start in range(0, len(rows), TOGETHER):
+        yield np.cumsum(dataset.displacements[rows[start : start + TOGETHER], 0], axis=1, dtype=float)
 
 
 def theory(process, dataset, chosen):

@@ -24,6 +24,7 @@ from spivae.api import (
     Points,
     Result,
     SpivaeError,
+    TeaMsd,
     axes_of,
     describe,
     ensemble_slope,
@@ -35,11 +36,9 @@ from spivae.api import (
     positions_of,
     spread_lags,
     ta_msd,
-    tea_msd_exponent,
 )
 
 SIDES = ("before", "beyond")
-PARTS = 20  # of an ensemble, for the error of what it tells as a whole
 DIFFERENT = 0.01  # of a slope in theory from alpha, to be worth a curve
 SHORTEST = 3  # receptive field below which there are two lags
 
@@ -78,19 +77,22 @@ class Exponents(Analysis):
         grid = few_cells(process, context.grid, options.curves, value=options.value)
         scalars = {"receptive_field": field, "length": length, "n": options.n, "diverged": 0}
         slopes, tea, known = {side: [] for side in SIDES}, [], Expectations(process)
-        for displacements in context.generate_cells(grid.cells, options.n, length, context.rng()):
-            kept = finite_rows(displacements)
-            scalars["diverged"] += len(displacements) - len(kept)
-            for side, found in slopes.items():
-                alone = len(kept) < 2  # no error of one can be told
-                msd = (
-                    np.full((2, len(lags[side])), np.nan) if alone else ta_msd(positions_of(kept), lags[side])
-                )
-                found.append(ensemble_slope(lags[side], msd))
-            if known.memory == "independent":
-                tea.append(tea_msd(kept, context.begins_at))
+        for parts in context.generate_in_parts(grid.cells, options.n, length, context.rng()):
+            ensemble, msd = TeaMsd(options.n), {side: [] for side in SIDES}
+            for displacements in parts:
+                kept = finite_rows(displacements)
+                scalars["diverged"] += len(displacements) - len(kept)
+                if len(kept):
+                    positions = positions_of(kept)
+                    for side in SIDES:
+                        msd[side].append(ta_msd(positions, lags[side]))
+                    if known.memory == "independent":
+                        ensemble.add(kept)
+            for side in SIDES:
+                slopes[side].append(slope_of(msd[side], lags[side]))
+            tea.append(ensemble.exponent(context.begins_at))
         arrays = {"alpha": grid.cells[:, 0], **describe(process.parameters)}
-        if tea:
+        if known.memory == "independent":
             arrays["tea"], arrays["tea_error"] = np.array(tea).T
             scalars["tea_mae"] = mean_of_known(np.abs(arrays["tea"] - arrays["alpha"]))
         for side in SIDES:
@@ -134,16 +136,10 @@ class Exponents(Analysis):
         return Figure(panels=(panel,), title=self.title, caption=caption(result))
 
 
-def tea_msd(displacements, begins_at):
-    """The ensemble's exponent in time, and its standard error by leaving out a part of it (jackknife)."""
-    if len(displacements) < 2:
-        return np.nan, np.nan
-    parts = np.array_split(np.arange(len(displacements)), min(len(displacements), PARTS))
-    without = np.array(
-        [tea_msd_exponent(np.delete(displacements, part, axis=0), begins_at) for part in parts]
-    )
-    error = np.sqrt((len(parts) - 1) * np.mean((without - without.mean()) ** 2))
-    return tea_msd_exponent(displacements, begins_at), error
+def slope_of(parts, lags):
+    """Slope of the TA-MSDs (n, lags) of an ensemble, with its error; NaN of fewer than two trajectories."""
+    msd = np.concatenate(parts) if parts else ()
+    return ensemble_slope(lags, msd) if len(msd) > 1 else (np.nan, np.nan)
 
 
 def mean_of_known(values):

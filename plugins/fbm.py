@@ -47,11 +47,10 @@ class FractionalBrownianMotion(Process):
         fill_in_blocks(rng, len(drawn), fill, at_once=_ROWS)
         return drawn
 
-    def covariance(self, theta: Array, steps: int) -> Array:
-        """Matrices (n, steps, steps): D (|k+1|^alpha - 2 |k|^alpha + |k-1|^alpha) at lag k."""
+    def autocovariance(self, theta: Array, steps: int) -> Array:
+        """(n, steps): D (|k+1|^alpha - 2 |k|^alpha + |k-1|^alpha) at lag k."""
         alpha, d = _columns(theta)
-        lag = np.abs(np.subtract.outer(np.arange(steps), np.arange(steps)))
-        return (d * _autocovariance(alpha, steps))[:, lag]
+        return d * _autocovariance(alpha, steps)
 
     def msd(self, theta: Array, t: Array) -> Array:
         alpha, d = _columns(theta)

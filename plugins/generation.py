@@ -25,6 +25,7 @@ from spivae.api import (
     Points,
     Result,
     axes_of,
+    check_capacity,
     describe,
     error_bars,
     family,
@@ -34,6 +35,7 @@ from spivae.api import (
     option,
 )
 
+HELD = 16  # float32 numbers in the statistics of each displacement of a cell, and of what theory says
 READINGS = {"alpha": "α_g", "alpha_seed": "as the seed reads it"}
 
 
@@ -43,7 +45,9 @@ class Options:
     panels: int = option(2, "values of the last parameter, a panel each", low=1, high=100)
     value: float | None = option(None, "show only the panel nearest to this value of the last parameter")
     n: int = option(100, "trajectories generated in each cell", low=2, high=10_000)
-    length: int | None = option(None, "displacements of each (default: as many as in training)", low=10)
+    length: int | None = option(
+        None, "displacements of each (default: as many as in training)", low=10, high=100_000
+    )
 
 
 class Generated(Analysis):
@@ -64,6 +68,7 @@ class Generated(Analysis):
             return Result(scalars={"empty": NO_LATENTS})
         grid = few_cells(process, context.grid, options.curves, options.panels, options.value)
         length = options.length or max(context.model.args.o_dim, DIFFUSION_WINDOW)
+        check_capacity(len(grid.cells), length, HELD, "cells", "fewer curves or panels, or a shorter length")
         parts = context.generate_like(np.repeat(grid.cells, options.n, axis=0), length, context.rng())
         found = judge_generated(parts, process, grid, options.n, length, context.begins_at)
         ends = [process.parameters[0], process.parameters[-1]][: len(process.parameters)]

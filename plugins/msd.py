@@ -41,6 +41,8 @@ from spivae.api import (
     ta_msd,
 )
 
+TOGETHER = 4096  # trajectories of the data looked at side by side
+
 
 @dataclass(frozen=True)
 class Options:
@@ -58,12 +60,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Curves:
-    """Trajectories (n, length) for each curve, with their parameters (n, p), from time `begins_at` on."""
+    """Trajectories for each curve, in parts (n, length), with their parameters, from time `begins_at` on."""
 
     values: Array
     value: float
     thetas: list[Array]
-    trajectories: Iterable[Array]
+    trajectories: Iterable[Iterable[Array]]
     length: int
     begins_at: int = 0
 
@@ -86,14 +88,8 @@ class Msd(Analysis):
             raise SpivaeError(
                 f"option window: {options.window:g} decades never hold two lags, and a slope needs two points"
             )
-        found, diverged = {"ta_msd": [], "ea_msd": []}, 0
-        for displacements in curves.trajectories:
-            kept = finite_rows(displacements)
-            diverged += len(displacements) - len(kept)
-            time, ensemble = averaged(kept, lags)
-            found["ta_msd"].append(time)
-            found["ea_msd"].append(ensemble)
-        arrays = {name: np.array(rows) for name, rows in found.items()}
+        time, ensemble, diverged = zip(*(averaged(parts, lags) for parts in curves.trajectories), strict=True)
+        arrays = {"ta_msd": np.array(time), "ea_msd": np.array(ensemble)}
         arrays |= theory(context.process, curves, lags)
         for name in ("slope", "slope_theory"):
             msd = name.replace("slope", "ta_msd")
@@ -106,7 +102,7 @@ class Msd(Analysis):
                 "length": curves.length,
                 "value": curves.value,
                 "receptive_field": context.model.receptive_field,
-                "diverged": diverged,
+                "diverged": sum(diverged),
             },
         )
 
@@ -143,7 +139,7 @@ def of_model(context):
     options = context.options
     grid = few_cells(context.process, context.grid, options.curves, value=options.value)
     length = options.length or context.model.args.o_dim
-    made = context.generate_cells(grid.cells, options.n, length, context.rng())
+    made = context.generate_in_parts(grid.cells, options.n, length, context.rng())
     thetas = [cell[None] for cell in grid.cells]
     return Curves(grid.cells[:, 0], float(grid.cells[0, -1]), thetas, made, length, context.begins_at)
 
@@ -170,17 +166,29 @@ def of_data(context):
         cells.values[0][kept],
         float(last if len(names) > 1 else last[kept[0]]),
         [dataset.theta[rows[k]] for k in kept],
-        (dataset.displacements[rows[k], 0, :length] for k in kept),
+        (in_parts(dataset.displacements[:, 0, :length], rows[k]) for k in kept),
         length,
     )
 
 
-def averaged(displacements, lags):
-    """The mean TA-MSD and the EA-MSD at the lags; NaN of no trajectory."""
-    if not len(displacements):
-        return np.full((2, len(lags)), np.nan)
-    positions = positions_of(displacements)
-    return ta_msd(positions, lags).mean(axis=0), ea_msd(positions)[lags]
+def in_parts(displacements, rows):
+    """These rows of displacements, TOGETHER of them at a time."""
+    for start in range(0, len(rows), TOGETHER):
+        yield displacements[rows[start : start + TOGETHER]]
+
+
+def averaged(parts, lags):
+    """The mean TA-MSD and the EA-MSD at the lags, NaN of no trajectory, and how many diverged."""
+    time, ensemble, count, diverged = np.zeros(len(lags)), np.zeros(len(lags)), 0, 0
+    for displacements in parts:
+        kept = finite_rows(displacements)
+        count, diverged = count + len(kept), diverged + len(displacements) - len(kept)
+        if len(kept):
+            positions = positions_of(kept)
+            time += ta_msd(positions, lags).sum(axis=0)
+            ensemble += ea_msd(positions)[lags] * len(kept)
+    some = count or np.nan
+    return time / some, ensemble / some, diverged
 
 
 def theory(process, curves, lags):

@@ -48,18 +48,14 @@ class OrnsteinUhlenbeck(Process):
         drawn *= np.sqrt(d / k).astype(np.float32)
         return drawn
 
-    def covariance(self, theta: Array, steps: int) -> Array:
-        """Matrices (n, steps, steps).
-
-        (2 D / k) (1 - rho) on the diagonal, and -(D / k) (1 - rho)^2 rho^(lag - 1) away from it.
-        """
+    def autocovariance(self, theta: Array, steps: int) -> Array:
+        """(n, steps): (2 D / k) (1 - rho) at lag 0, and -(D / k) (1 - rho)^2 rho^(lag - 1) at others."""
         k, d = _columns(theta)
         away = -np.expm1(-k)
         lags = np.arange(steps, dtype=float)
-        autocovariance = -d / k * away**2 * np.exp(-k * (lags - 1))
-        autocovariance[:, :1] = 2 * d / k * away
-        lag = np.abs(np.subtract.outer(np.arange(steps), np.arange(steps)))
-        return autocovariance[:, lag]
+        found = -d / k * away**2 * np.exp(-k * (lags - 1))
+        found[:, :1] = 2 * d / k * away
+        return found
 
     def msd(self, theta: Array, t: Array) -> Array:
         k, d = _columns(theta)

@@ -1,7 +1,7 @@
 """Traversal: what a latent does, seen in what the model generates when it alone is varied.
 
 All other latents are 0. For each value of the latent, D(t) = <dx^2> / 2 in windows of ten steps, and the
-exponent and D that fit the ensemble: see `ensemble_fit` for the estimators.
+exponent and D that fit the ensemble: see `EnsembleFit` for the estimators.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from spivae.api import (
     NO_LATENTS,
     Analysis,
     Axis,
+    EnsembleFit,
     Figure,
     HLine,
     Line,
@@ -23,7 +24,6 @@ from spivae.api import (
     Result,
     SpivaeError,
     check_latent,
-    ensemble_fit,
     family,
     finite_rows,
     hookimpl,
@@ -31,7 +31,8 @@ from spivae.api import (
     windows,
 )
 
-TOGETHER = 1000  # trajectories generated side by side
+TOGETHER = 1000  # trajectories generated side by side, and
+AT_ONCE = 8_000_000  # displacements (32 MB) of them at most
 SHORTEST = 20  # displacements that a fit is worth
 
 
@@ -42,7 +43,9 @@ class Options:
     high: float = option(2.0, "its highest value")
     values: int = option(9, "values between these, evenly spread", low=2, high=100)
     n: int = option(100, "trajectories generated for each value", low=2, high=2000)
-    length: int | None = option(None, "displacements of each (default: as many as in training)", low=SHORTEST)
+    length: int | None = option(
+        None, "displacements of each (default: as many as in training)", low=SHORTEST, high=100_000
+    )
 
 
 class Traversal(Analysis):
@@ -66,14 +69,17 @@ class Traversal(Analysis):
         length = options.length or max(context.model.args.o_dim, SHORTEST)
         values = np.linspace(options.low, options.high, options.values)
         diffusion, fits, diverged = [], [], 0
-        for displacements in generated(context, latent, values, options.n, length):
-            kept = finite_rows(displacements)
-            diverged += len(displacements) - len(kept)
-            if not len(kept):
-                kept = np.full((1, length), np.nan)
-            steps = windows(kept.astype(float), DIFFUSION_WINDOW)
-            diffusion.append((steps**2).mean(axis=(0, 2)) / 2)
-            fits.append(ensemble_fit(context.process, kept, context.begins_at))
+        for parts in generated(context, latent, values, options.n, length):
+            squares, count = np.zeros(length // DIFFUSION_WINDOW), 0
+            fit = EnsembleFit(context.process, context.begins_at)
+            for displacements in parts:
+                kept = finite_rows(displacements)
+                count, diverged = count + len(kept), diverged + len(displacements) - len(kept)
+                if len(kept):
+                    squares += (windows(kept.astype(float), DIFFUSION_WINDOW) ** 2).sum(axis=(0, 2))
+                    fit.add(kept)
+            diffusion.append(squares / (count * DIFFUSION_WINDOW or np.nan) / 2)
+            fits.append(fit.found())
         arrays = {
             "value": values,
             "t": context.begins_at + DIFFUSION_WINDOW * (np.arange(len(diffusion[0])) + 0.5),
@@ -131,13 +137,23 @@ def strongest(checkpoint, count):
 
 
 def generated(context, latent, values, n, length):
-    """For each value the displacements (n, length) of trajectories with that latent, the others at 0."""
-    rng, at_once = context.rng(), max(1, TOGETHER // n)
+    """For each value n trajectories with that latent, the others at 0: their displacements in parts."""
+    rng, rows = context.rng(), AT_ONCE // length
+
+    def made(some):
+        z = np.zeros((len(some), context.model.args.latents))
+        z[:, latent] = some
+        return context.generate(z, length, rng)
+
+    if n > rows:
+        for value in values:
+            yield (made(np.repeat(value, min(rows, n - start))) for start in range(0, n, rows))
+        return
+    at_once = max(1, min(TOGETHER, rows) // n)
     for start in range(0, len(values), at_once):
         some = values[start : start + at_once]
-        z = np.zeros((len(some) * n, context.model.args.latents))
-        z[:, latent] = np.repeat(some, n)
-        yield from context.generate(z, length, rng).reshape(len(some), n, length)
+        for displacements in made(np.repeat(some, n)).reshape(len(some), n, length):
+            yield (displacements,)
 
 
 @hookimpl

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from spivae.capacity import check_capacity
 from spivae.errors import SpivaeError
 from spivae.figure.spec import Figure
 
@@ -25,6 +26,8 @@ if typing.TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Need = Literal["predictions", "dataset", "model"]
 Value = TypeVar("Value")
+WHOLE = 8_000_000  # displacements (32 MB) of a cell that still comes as one part
+_FEWER = "fewer of them (n), or shorter ones (length)"
 
 
 def option(
@@ -214,8 +217,10 @@ class Context:
     def generate(self, z: Array, length: int, rng: np.random.Generator) -> Array:
         """Displacements (n, length) that the model makes of latents z (n, Z).
 
-        The first one begins at `begins_at`, a time past what the model needs to see.
+        The first one begins at `begins_at`, a time past what the model needs to see. Raises SpivaeError for
+        more of them than memory allows.
         """
+        check_capacity(len(z), length, 2, "trajectories", _FEWER)
         import torch
 
         from spivae.generation import generate
@@ -237,10 +242,37 @@ class Context:
     def generate_cells(
         self, cells: Array, per_cell: int, length: int, rng: np.random.Generator
     ) -> Iterator[Array]:
-        """For each row of cells (k, p) displacements (per_cell, length), as `generate_like` makes them."""
+        """For each row of cells (k, p) displacements (per_cell, length), as `generate_like` makes them.
+
+        Raises SpivaeError for more of them than memory allows: `generate_in_parts` takes any number.
+        """
+        check_capacity(per_cell, length, 2, "trajectories", _FEWER)
         from spivae.generation import generate_cells
 
         return generate_cells(self.model, self.process, cells, per_cell, length, rng, self._generating)
+
+    def generate_in_parts(
+        self, cells: Array, per_cell: int, length: int, rng: np.random.Generator
+    ) -> Iterator[Iterable[Array]]:
+        """For each row of cells (k, p) what `generate_cells` makes of it, in parts (rows, length).
+
+        Any number of trajectories is thus looked at in bounded memory: go through a cell's parts before the
+        next cell.
+        """
+        if per_cell * length <= WHOLE:
+            for displacements in self.generate_cells(cells, per_cell, length, rng):
+                yield (displacements,)
+            return
+        from spivae.generation import generate_like
+
+        for number, cell in enumerate(cells):
+
+            def advance(done: int, total: int, number: int = number) -> None:
+                self._generating(number * total + done, len(cells) * total)
+
+            theta = np.repeat(cell[None], per_cell, axis=0)
+            made = generate_like(self.model, self.process, theta, length, rng, advance)
+            yield (displacements for _, displacements in made)
 
     def _generating(self, done: int, total: int) -> None:
         self.progress(done, total, "generating")

@@ -11,11 +11,14 @@ from spivae.analysis import (
 )
 from spivae.autoregression import autoregressive
 from spivae.blocks import fill_in_blocks
+from spivae.capacity import check_capacity
 from spivae.checkpoint.structs import Checkpoint
 from spivae.dataset import CellIndex, Dataset, Grid
 from spivae.errors import SpivaeError
 from spivae.estimators import (
+    EnsembleFit,
     Expectations,
+    TeaMsd,
     displacement_correlation,
     ea_msd,
     ensemble_fit,
@@ -120,6 +123,7 @@ __all__ = [
     "Context",
     "Control",
     "Dataset",
+    "EnsembleFit",
     "Expectations",
     "Exporter",
     "Figure",
@@ -142,6 +146,7 @@ __all__ = [
     "Process",
     "Result",
     "SpivaeError",
+    "TeaMsd",
     "Text",
     "TrainedCells",
     "TrainingCurves",
@@ -149,6 +154,7 @@ __all__ = [
     "abscissas",
     "autoregressive",
     "axes_of",
+    "check_capacity",
     "check_latent",
     "compare",
     "conditional_log_likelihood",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +17,7 @@ from spivae.checkpoint.opening import one_line
 from spivae.checkpoint.reading import read_header
 from spivae.errors import SpivaeError
 from spivae.liveness import heartbeat_age, run_state
-from spivae.metrics_tail import TAIL, last_epoch, seconds_left
+from spivae.metrics_tail import last_epoch, read_end, seconds_left
 from spivae.slurm.job import Job
 from spivae.tags import read_tags
 
@@ -29,7 +31,7 @@ class Entry(msgspec.Struct, kw_only=True):
     `modified` is in seconds since the epoch; `size` in bytes, for a run that of its checkpoints; `state` is
     a run's: queued, running, stopped, finished, failed, or lost (its trainer is gone), else "". Of a run,
     `progress` is the share of its steps that are done, `left` the seconds that a running one will still
-    take, `tags` the words that people put on it.
+    take, `tags` the words that people put on it, `where` the host, process or job that trains it or did.
     """
 
     path: str
@@ -46,6 +48,7 @@ class Entry(msgspec.Struct, kw_only=True):
     progress: float | None = None
     left: float | None = None
     tags: list[str] = []
+    where: str = ""
 
     def __post_init__(self) -> None:
         # file names may hold what no terminal should be sent; `path` keeps it, so that the file can be opened
@@ -62,12 +65,17 @@ class _RunFile(msgspec.Struct):
     host: str = ""
     pid: int = 0
     pid_started: int | None = None
+    nproc: int = 1
+    nnodes: int = 1
     job: Job | None = None
     error: str | None = None
     steps: int = 0
 
 
 _run_file = msgspec.json.Decoder(_RunFile)
+_MOST_BYTES = 2**20  # of a run.json
+_DAMAGED = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_GOING = ("queued", "running")  # states of a run that somebody trains, or is going to
 
 
 def default_folders() -> list[Path]:
@@ -99,6 +107,17 @@ def scan(folders: Iterable[Path | str], foreign: Foreign | None = None) -> Itera
             if os.path.abspath(root) in optional:
                 continue
         yield from walk.root(root)
+
+
+def moved_on(entries: Iterable[Entry]) -> list[Entry]:
+    """New entries of those runs that were at work and stand otherwise now.
+
+    A trainer that is killed and a job that begins or ends write no file; so each is looked for here. Of the
+    runs that stand as before only run.json is read.
+    """
+    going = (entry for entry in entries if entry.kind == "run" and entry.state in _GOING)
+    moved = (entry for entry in going if _state_now(entry.path) != entry.state)
+    return [now for entry in moved for now in itertools.islice(scan([entry.path]), 1)]
 
 
 class _Walk:
@@ -197,6 +216,31 @@ class _Walk:
         return entry
 
 
+def _state(path: str, run: _RunFile) -> str:
+    age = partial(heartbeat_age, os.path.join(path, "LOCK"))
+    return one_line(run_state(run.state, run.host, run.pid, run.pid_started, age, run.job))
+
+
+def _where(run: _RunFile) -> str:
+    """Who trains a run, or did: `Slurm job 12 on node7`, `pid 4242 on node7`; "" before anybody has begun."""
+    host = f" on {run.host}" if run.host else ""
+    each = f", {run.nproc} processes" if run.nproc > 1 else ""
+    if run.nnodes > 1:
+        each += f" on each of {run.nnodes} machines"
+    if run.job is not None:
+        return f"Slurm job {run.job.id}{host}{each}"
+    return f"pid {run.pid}{host}{each}" if run.pid else ""
+
+
+def _state_now(path: str) -> str:
+    """How a run stands now; "" where its run.json cannot be read."""
+    try:
+        with open(os.path.join(path, "run.json"), "rb") as handle:
+            return _state(path, _run_file.decode(handle.read(_MOST_BYTES)))
+    except (OSError, *_DAMAGED):
+        return ""
+
+
 def _run_entry(path: str) -> Entry:
     """A run's entry from its run.json and the last epoch of its metrics."""
     entry = Entry(path=path, name=os.path.basename(os.path.abspath(path)), kind="run", format="spivae")
@@ -204,18 +248,17 @@ def _run_entry(path: str) -> Entry:
     try:
         with open(file, "rb") as handle:
             entry.modified = os.fstat(handle.fileno()).st_mtime
-            run = _run_file.decode(handle.read(2**20))
+            run = _run_file.decode(handle.read(_MOST_BYTES))
     except OSError as error:
         entry.error = one_line(f"{file}: {_why(error)}")
         return entry
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except _DAMAGED as error:
         entry.error = one_line(f"{file}: damaged ({error})")
         return entry
     entry.name = one_line(run.id) or entry.name
     entry.tags = read_tags(Path(path))
     entry.process = one_line(run.process)
-    age = heartbeat_age(os.path.join(path, "LOCK"))
-    entry.state = one_line(run_state(run.state, run.host, run.pid, run.pid_started, age, run.job))
+    entry.state, entry.where = _state(path, run), one_line(_where(run))
     if run.state == "failed":
         entry.error = one_line(run.error or "failed; its log.txt says why")
     elif entry.state == "lost" and run.job is not None:
@@ -227,8 +270,7 @@ def _run_entry(path: str) -> Entry:
         with open(metrics, "rb") as handle:
             status = os.fstat(handle.fileno())
             entry.modified = max(entry.modified, status.st_mtime)
-            handle.seek(max(0, status.st_size - TAIL))
-            tail = handle.read(TAIL)
+            tail = read_end(handle)
     except FileNotFoundError:
         pass  # no step has been taken yet
     except OSError as error:

@@ -7,7 +7,7 @@ import itertools
 import math
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +18,14 @@ import numpy.typing as npt
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
+from spivae.npz import Stored, put_rows
 from spivae.process import Process
 from spivae.subgrid import Subgrid
 
 Array = npt.NDArray[Any]
 MAX_CELLS = 1_000_000  # of a grid, empty ones included
+_AT_ONCE = 16_000_000  # displacements (64 MB, and twice that where a process draws doubles) made at a time
+_BLOCK = 512  # rows: where a process draws blocks of this many, parts get the numbers of the whole
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,32 @@ class Dataset:
             raise SpivaeError(f"no parameter {name!r} in this dataset: it has {', '.join(self.names)}")
         return np.asarray(self.theta[:, self.names.index(name)])
 
-    def take(self, rows: Array) -> Dataset:
-        """The trajectories with these indices, in this order."""
+    def take(self, rows: Array | slice) -> Dataset:
+        """The trajectories with these indices, in this order; of a slice without a copy."""
         return Dataset(self.displacements[rows], self.theta[rows], self.names, self.process)
+
+
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """The trajectories of one dataset or more, all of one kind and length."""
+    displacements = np.concatenate([part.displacements for part in parts])
+    theta = np.concatenate([part.theta for part in parts])
+    return Dataset(displacements, theta, parts[0].names, parts[0].process)
+
+
+def in_batches(parts: Iterable[Dataset], size: int) -> Iterator[Dataset]:
+    """The same trajectories in the same order, `size` at a time; the last ones may be fewer."""
+    waiting: list[Dataset] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(map(len, waiting)) < size:
+            continue
+        whole = joined(waiting)
+        rest = len(whole) % size
+        for start in range(0, len(whole) - rest, size):
+            yield whole.take(slice(start, start + size))
+        waiting = [whole.take(slice(len(whole) - rest, None))]
+    if any(map(len, waiting)):
+        yield joined(waiting)
 
 
 def simulate(process: Process, theta: Array, steps: int, rng: np.random.Generator) -> Dataset:
@@ -167,13 +193,31 @@ def simulate(process: Process, theta: Array, steps: int, rng: np.random.Generato
     return Dataset(np.asarray(drawn, dtype=np.float32)[:, None, :], theta, process.names, process.name)
 
 
+def rows_at_once(steps: int) -> int:
+    """How many trajectories of `steps` displacements are made at a time, so that memory does not grow."""
+    return max(1, _AT_ONCE // max(1, steps) // _BLOCK) * _BLOCK
+
+
+def simulate_in_parts(
+    process: Process, theta: Array, steps: int, rng: np.random.Generator
+) -> Iterator[tuple[slice, Dataset]]:
+    """What `simulate` makes, as many rows at a time as memory allows: which rows, and their dataset."""
+    for start in range(0, len(theta), rows_at_once(steps)):
+        rows = slice(start, min(start + rows_at_once(steps), len(theta)))
+        yield rows, simulate(process, theta[rows], steps, rng)
+
+
 def simulate_grid(
     process: Process, grid: Grid, per_cell: int, steps: int, rng: np.random.Generator
 ) -> Dataset:
     """`per_cell` trajectories in each cell of a grid, cell by cell."""
+    return simulate(process, np.repeat(_cells(process, grid, per_cell), per_cell, axis=0), steps, rng)
+
+
+def _cells(process: Process, grid: Grid, per_cell: int) -> Array:
     if per_cell < 1:
         raise SpivaeError(f"trajectories per cell: needs at least 1, not {per_cell}")
-    return simulate(process, np.repeat(grid.ordered(process).cells, per_cell, axis=0), steps, rng)
+    return grid.ordered(process).cells
 
 
 def split(n: int, validation: float, seed: int) -> tuple[Array, Array]:
@@ -196,20 +240,73 @@ def save_npz(path: Path | str, dataset: Dataset) -> None:
 
     Raises SpivaeError where two cells would get the same key (values closer than three digits).
     """
-    arrays: dict[str, Array] = {}
-    for cell in np.ndindex(dataset.cells.rows.shape):
-        rows = dataset.cells.rows[cell]
-        if not len(rows):
-            continue
-        key = _key([values[i] for values, i in zip(dataset.cells.values, cell, strict=True)])
-        if key in arrays:
+    index = dataset.cells
+    full = [cell for cell in np.ndindex(index.rows.shape) if len(index.rows[cell])]
+    cells = np.array([[values[i] for values, i in zip(index.values, cell, strict=True)] for cell in full])
+    tables = ([_table(dataset.take(index.rows[cell]))] for cell in full)
+    _write_cells(path, cells, [len(index.rows[cell]) for cell in full], dataset.steps, tables)
+
+
+def simulate_npz(
+    path: Path | str,
+    process: Process,
+    grid: Grid,
+    per_cell: int,
+    steps: int,
+    rng: np.random.Generator,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """What `simulate_grid` makes, written as `save_npz` does, as many rows at a time as memory allows.
+
+    Raises SpivaeError, with the parameters, where displacements are not finite.
+    """
+    cells = _cells(process, grid, per_cell)
+    n = len(cells) * per_cell
+
+    def parts() -> Iterator[tuple[int, Array]]:
+        """Tables of rows that belong to one cell, and its number."""
+        for start in range(0, n, rows_at_once(steps)):
+            progress(start, n)
+            cell = np.arange(start, min(start + rows_at_once(steps), n)) // per_cell
+            made = simulate(process, cells[cell], steps, rng)
+            _check_finite(made)
+            for number in range(cell[0], cell[-1] + 1):
+                begin = number * per_cell - start
+                yield number, _table(made.take(slice(max(0, begin), begin + per_cell)))
+
+    tables = (
+        (table for _, table in of_cell) for _, of_cell in itertools.groupby(parts(), lambda part: part[0])
+    )
+    _write_cells(path, cells, [per_cell] * len(cells), steps, tables)
+
+
+def _check_finite(dataset: Dataset) -> None:
+    """Raise SpivaeError, with the parameters, where a process has no displacements at them."""
+    bad = ~np.isfinite(dataset.displacements).all(axis=(1, 2))
+    if bad.any():
+        at = zip(dataset.names, dataset.theta[bad.argmax()], strict=True)
+        where = ", ".join(f"{name} = {value:g}" for name, value in at)
+        raise SpivaeError(f"process {dataset.process}: its displacements are not finite at {where}")
+
+
+def _table(dataset: Dataset) -> Array:
+    # float64, because the seed reads the parameters back from the rows
+    return np.concatenate([dataset.theta, dataset.displacements[:, 0].astype(np.float64)], axis=1)
+
+
+def _write_cells(
+    path: Path | str, cells: Array, counts: Sequence[int], steps: int, tables: Iterable[Iterable[Array]]
+) -> None:
+    """The seed's layout of cells (m, p) with so many rows each, whose tables come in parts."""
+    keys: dict[str, int] = {}
+    for cell, count in zip(cells, counts, strict=True):
+        key = _key(cell)
+        if key in keys:
             raise SpivaeError(f"{path}: two cells share the key {key!r}; the layout keeps three digits")
-        # float64, because the seed reads the parameters back from the rows
-        arrays[key] = np.concatenate(
-            [dataset.theta[rows], dataset.displacements[rows, 0].astype(np.float64)], axis=1
-        )
-    with replacing(path) as handle:
-        np.savez(handle, **arrays)  # type: ignore[arg-type]  # keys are strings
+        keys[key] = count
+    with replacing(path) as handle, zipfile.ZipFile(handle, "w") as archive:
+        for (key, count), parts in zip(keys.items(), tables, strict=True):
+            put_rows(archive, key, (count, cells.shape[1] + steps), np.float64, parts)
 
 
 def load_npz(
@@ -229,30 +326,52 @@ def load_npz(
     `per_cell` rows. Raises SpivaeError for a missing file or cell, too few rows or steps, or values that are
     not finite.
     """
-    parts: list[Array] = []
+    wanted: dict[str, Any] = {"grid": grid, "per_cell": per_cell, "fewer": fewer, "subset": subset}
+    parts = list(read_npz(path, names, steps=steps, process=process, **wanted))
+    if len({part.steps for part in parts}) > 1:
+        raise SpivaeError(f"{path}: cells differ in length; pass steps to cut them to one")
+    return joined(parts)
+
+
+def read_npz(
+    path: Path | str,
+    names: Sequence[str] = ("alpha", "D"),
+    *,
+    grid: Grid | None = None,
+    per_cell: int | None = None,
+    steps: int | None = None,
+    process: str = "",
+    fewer: bool = False,
+    subset: Subgrid | None = None,
+) -> Iterator[Dataset]:
+    """What `load_npz` reads, a few rows at a time: a cell may come in parts, and differ in length."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            keys = list(file.files) if grid is None else [_key(cell) for cell in grid.cells]
+        with zipfile.ZipFile(path) as archive:
+            held = {name[:-4]: name for name in archive.namelist() if name.endswith(".npy")}
+            keys = list(held) if grid is None else [_key(cell) for cell in grid.cells]
             if not keys:
                 raise SpivaeError(f"{path}: holds no cells")
             if subset is not None and subset.ranges:
-                kept = subset.keeps(names, _parameters_of(path, keys, len(names)))
+                kept = subset.keeps(names, named_parameters(path, keys, len(names)))
                 keys = [key for key, keep in zip(keys, kept, strict=True) if keep]
             for key in keys:
-                parts.append(_cell(path, file, key, len(names), per_cell, steps, fewer))
+                if key not in held:
+                    some = ", ".join(itertools.islice(held, 3))
+                    raise SpivaeError(f"{path}: no cell {key!r}; it has {len(held)}, such as {some}")
+                with archive.open(held[key]) as entry:
+                    where = f"{path}: cell {key!r}"
+                    for rows in _cell(where, Stored.of(entry), len(names), per_cell, steps, fewer):
+                        # copies: views would keep the rows themselves in memory
+                        theta, displacements = rows[:, : len(names)].copy(), rows[:, None, len(names) :]
+                        yield Dataset(displacements.astype(np.float32), theta, tuple(names), process)
     except FileNotFoundError:
         raise SpivaeError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise SpivaeError(f"{path}: not a readable .npz file ({error})") from None
-    if len({part.shape[1] for part in parts}) > 1:
-        raise SpivaeError(f"{path}: cells differ in length; pass steps to cut them to one")
-    table = np.concatenate(parts)
-    p = len(names)
-    return Dataset(table[:, p:].astype(np.float32)[:, None, :], table[:, :p], tuple(names), process)
 
 
-def _parameters_of(path: Path | str, keys: Sequence[str], p: int) -> Array:
-    """The parameters (cells, p) that the keys of a file name."""
+def named_parameters(path: Path | str, keys: Sequence[str], p: int) -> Array:
+    """The parameters (cells, p) that the keys of a file name. Raises SpivaeError for other keys."""
     try:
         found = np.array([[float(value) for value in key.split(",")] for key in keys])
     except ValueError:
@@ -263,20 +382,22 @@ def _parameters_of(path: Path | str, keys: Sequence[str], p: int) -> Array:
 
 
 def _cell(
-    path: Path | str, file: Any, key: str, p: int, per_cell: int | None, steps: int | None, fewer: bool
-) -> Array:
-    """The wanted corner of one cell's array, checked."""
-    if key not in file.files:
-        some = ", ".join(itertools.islice(file.files, 3))
-        raise SpivaeError(f"{path}: no cell {key!r}; it has {len(file.files)}, such as {some}")
-    rows = file[key]
-    if rows.ndim != 2 or rows.shape[1] <= p:
-        raise SpivaeError(f"{path}: cell {key!r} has shape {rows.shape}, not (rows, {p} parameters + steps)")
-    if per_cell is not None and len(rows) < per_cell and not fewer:
-        raise SpivaeError(f"{path}: cell {key!r} has {len(rows)} trajectories, not {per_cell}")
-    if steps is not None and rows.shape[1] - p < steps:
-        raise SpivaeError(f"{path}: cell {key!r} has {rows.shape[1] - p} steps, not {steps}")
-    rows = rows[:per_cell, : None if steps is None else p + steps]
-    if not np.isfinite(rows).all():
-        raise SpivaeError(f"{path}: cell {key!r} holds values that are not finite")
-    return np.array(rows)  # a copy: a view would keep the whole cell in memory
+    where: str, stored: Stored, p: int, per_cell: int | None, steps: int | None, fewer: bool
+) -> Iterator[Array]:
+    """The wanted corner of one cell's array, checked, a few rows at a time."""
+    shape = stored.shape
+    if len(shape) != 2 or shape[1] <= p:
+        raise SpivaeError(f"{where} has shape {shape}, not (rows, {p} parameters + steps)")
+    if per_cell is not None and shape[0] < per_cell and not fewer:
+        raise SpivaeError(f"{where} has {shape[0]} trajectories, not {per_cell}")
+    if steps is not None and shape[1] - p < steps:
+        raise SpivaeError(f"{where} has {shape[1] - p} steps, not {steps}")
+    left = shape[0] if per_cell is None else min(per_cell, shape[0])
+    for part in stored.parts():
+        rows = part[:left, : None if steps is None else p + steps]
+        if not np.isfinite(rows).all():
+            raise SpivaeError(f"{where} holds values that are not finite")
+        yield rows
+        left -= len(rows)
+        if left <= 0:
+            break

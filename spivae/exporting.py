@@ -16,6 +16,7 @@ import numpy as np
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.exporter import About as About
 from spivae.files import check_out, replacing
+from spivae.npz import put
 
 if TYPE_CHECKING:
     from spivae.analysis import Result
@@ -110,7 +111,6 @@ def _json(figure: Figure, result: Result, about: About) -> bytes:
 def _npz(figure: Figure, result: Result, about: About) -> bytes:
     texts = {SCALARS: result.to_json()["scalars"], ABOUT: vars(about)}
     buffer = io.BytesIO()
-    # as numpy.savez_compressed does, but for names that are its own arguments', and objects, which it pickles
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, values in {
             **result.arrays,
@@ -119,9 +119,7 @@ def _npz(figure: Figure, result: Result, about: About) -> bytes:
             array = np.asarray(values)
             if array.dtype.hasobject:
                 raise WorkFailed(f"analysis {about.name}: array {name} holds objects, which no .npz file can")
-            # without the time of day, so that the same answer is the same file
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
+            put(archive, name, array)
     return buffer.getvalue()
 
 

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, BinaryIO
 
 import msgspec
 
-# where the last epoch's record is looked for: some hundred steps' worth of lines
-TAIL = 2**17
+BLOCK = 2**17  # bytes that are read at first: some hundred steps' worth of lines
+MOST = 2**22  # bytes at the end in which the last epoch is looked for: some ten thousand steps
 _STEP, _EPOCH = b'"kind":"step"', b'"kind":"epoch"'
 _COPIED = ("nll", "neg_elbo", "surviving", "epoch", "step", "beta")
 
 _record = msgspec.json.Decoder(dict[str, Any])
 
 
+def read_end(file: BinaryIO) -> bytes:
+    """The end of metrics.jsonl with the last epoch's record, or about `MOST` bytes of it."""
+    begin, tail = file.seek(0, os.SEEK_END), b""
+    while begin and len(tail) < MOST and not _last_record(tail, _EPOCH):
+        end, begin = begin, max(0, begin - max(BLOCK, len(tail)))
+        file.seek(begin)
+        tail = file.read(end - begin) + tail
+    return tail
+
+
 def last_epoch(tail: bytes) -> dict[str, Any]:
-    """A checkpoint's metrics from the end of metrics.jsonl: the last epoch's, with beta of the last step."""
+    """A run's metrics from the end of metrics.jsonl: the last epoch's, with what the last step says.
+
+    The keys are those of a checkpoint's metrics, and `diverged` where the last step's loss was no number.
+    """
     epoch = _last_record(tail, _EPOCH)
     kl = epoch.get("kl")
     found: dict[str, Any] = {key: epoch[key] for key in _COPIED if key in epoch}
@@ -23,7 +37,7 @@ def last_epoch(tail: bytes) -> dict[str, Any]:
         found["kl_latents"] = kl
         found["kl"] = None if None in kl else sum(kl)
     step = _last_record(tail, _STEP)
-    for key in ("epoch", "step", "beta"):
+    for key in ("epoch", "step", "beta", "diverged"):
         if key in step:
             found[key] = step[key]
     return found

@@ -63,6 +63,17 @@ class Observed(Process):
         beside = np.eye(steps, k=1) + np.eye(steps, k=-1)
         return np.asarray(inner + self.noise**2 * (2 * np.eye(steps) - beside))
 
+    def autocovariance(self, theta: Array, steps: int) -> Array | None:
+        inner = self.process.autocovariance(theta, steps + 1)
+        if inner is None:
+            return None
+        w = self._w
+        before = np.concatenate([inner[:, 1:2], inner[:, :-2]], axis=1)  # at lag -1 as at lag 1
+        seen = (1 - 2 * w * (1 - w)) * inner[:, :-1] + w * (1 - w) * (before + inner[:, 1:])
+        seen[:, :1] += 2 * self.noise**2
+        seen[:, 1:2] -= self.noise**2
+        return np.asarray(seen)
+
     def mean(self, theta: Array, steps: int) -> Array | None:
         inner = self.process.mean(theta, steps + (self.blur > 0))
         if inner is None or not self.blur:
@@ -78,19 +89,27 @@ class Observed(Process):
         return None if inner is None else np.asarray(inner + np.where(t > 0, 2 * self.noise**2, 0))
 
     def _summed(self, theta: Array, t: Array) -> Array | None:
-        """The MSD (n, len(t)) as the sum of covariances, one row at a time: each is a square matrix."""
+        """The MSD (n, len(t)) as the sum of covariances, one row at a time: each may be a square matrix."""
         steps = max(1, math.ceil(t.max(initial=1.0)))
         out = np.empty((len(theta), len(t)))
         for k, row in enumerate(np.asarray(theta, dtype=float)):
-            matrix, mean = self.covariance(row[None], steps), self.mean(row[None], steps)
-            if matrix is None:
+            spread, mean = self._position_variance(row[None], steps), self.mean(row[None], steps)
+            if spread is None:
                 return None
             msd = np.zeros(steps + 1)
-            msd[1:] = np.cumsum(np.cumsum(matrix[0], axis=0), axis=1).diagonal()
+            msd[1:] = spread
             if mean is not None:
                 msd[1:] += np.cumsum(mean[0]) ** 2
             out[k] = np.interp(t, np.arange(steps + 1), msd)
         return out
+
+    def _position_variance(self, theta: Array, steps: int) -> Array | None:
+        """That of the position (steps,) at times 1, 2, ..., for one row of parameters."""
+        stationary = self.autocovariance(theta, steps)
+        if stationary is not None:
+            return np.asarray(np.cumsum(2 * np.cumsum(stationary[0]) - stationary[0, 0]))
+        matrix = self.covariance(theta, steps)
+        return None if matrix is None else np.cumsum(np.cumsum(matrix[0], axis=0), axis=1).diagonal()
 
     def diffusivity(self, theta: Array, t: Array) -> Array | None:
         """That of the process itself: noise adds a constant to the variance of positions."""

@@ -12,6 +12,8 @@ from typing import Any
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
+from spivae.slurm.options import Options
+from spivae.slurm.options import read as read_options
 
 
 def folder() -> Path:
@@ -52,6 +54,11 @@ def tables() -> Mapping[str, dict[str, Any]]:
     if not isinstance(plugins, dict) or not all(isinstance(table, dict) for table in plugins.values()):
         raise SpivaeError(f"{path}: plugins needs a table for each plugin, such as [plugins.NAME]")
     return plugins
+
+
+def slurm_options() -> Options:
+    """What the table [slurm] asks of Slurm. Raises SpivaeError where it is wrong."""
+    return read_options(table("slurm"), f"{files()[1]}: slurm")
 
 
 def table(name: str) -> Any:

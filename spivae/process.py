@@ -106,7 +106,19 @@ class Process:
     def covariance(self, theta: Array, steps: int) -> Array | None:
         """Covariance (n, steps, steps) of the displacements, or variances (n, steps) if independent.
 
-        To have one is to say that the displacements are Gaussian; exact limits follow from it.
+        To have one is to say that the displacements are Gaussian; exact limits follow from it. That of
+        stationary ones follows from `autocovariance`.
+        """
+        row = self.autocovariance(theta, steps)
+        if row is None:
+            return None
+        lag = np.abs(np.subtract.outer(np.arange(steps), np.arange(steps)))
+        return np.asarray(row[:, lag])
+
+    def autocovariance(self, theta: Array, steps: int) -> Array | None:
+        """Covariance (n, steps) of a displacement with those after it, if they are stationary.
+
+        At lags 0, 1, ...: the first row of `covariance`, which takes the square of its memory.
         """
         return None
 

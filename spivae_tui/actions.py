@@ -142,6 +142,17 @@ def _runs(scope: str, what: str, stop: str = "S", resume: str = "R") -> tuple[Ac
         Action(scope, "tag_run", "number_sign", "Tags", f"Put words on {what}, to filter by.", "#"),
         Action(scope, "confirm_stop", f"{stop},enter", "Stop and save", "Yes, stop it.", stop, when="asked"),
         Action(scope, "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
+        Action(
+            scope,
+            "resume_slower",
+            f"{resume},enter",
+            "Go on slower",
+            "Go on with a lower learning rate, after the loss has diverged.",
+            resume,
+            when="diverged",
+        ),
+        Action(scope, "resume_same", "u", "Same rate", "Go on with the same rate.", when="diverged"),
+        Action(scope, "leave_it", "escape", "Cancel", "Leave the run as it is.", "esc", when="diverged"),
     )
 
 
@@ -202,6 +213,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("checkpoint", "copy_path", "y", "Copy path", "Copy the path of this checkpoint to the clipboard."),
     # New training
     Action("train", "start", "f2,s", "Start", "Start this training; it goes on when spivae is left.", "F2"),
+    Action(
+        "train", "where", "f8,h", "Where", "Where it runs: folder, Slurm, processes, threads, device.", "F8"
+    ),
     Action("train", "write", "f3,w", "Save recipe", "Write the recipe to a TOML file.", "F3"),
     Action("train", "find_rate", "f4,l", "Find rate", "Find a learning rate for the phase here.", "F4"),
     Action("train", "add_phase", "f6,a", "Add phase", "Add a phase after the one the cursor is in.", "F6"),
@@ -264,6 +278,30 @@ ACTIONS: tuple[Action, ...] = (
     *_runs("compare", "this run"),
     Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
     Action("compare", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
+    Action(
+        "compare", "differences", "d", "What differs", "All fields in which the runs differ, or the curves."
+    ),
+    Action(
+        "compare",
+        "next_runs",
+        "right",
+        "More runs",
+        "On to the next runs.",
+        "←→",
+        palette=False,
+        when="differences",
+    ),
+    Action(
+        "compare",
+        "previous_runs",
+        "left",
+        "Runs before",
+        "Back to the runs before.",
+        footer=False,
+        palette=False,
+        when="differences",
+    ),
+    Action("compare", "no_differences", "escape", "Close", "Back to the curves.", when="differences"),
     Action("compare", "along", "x", "Along", "Draw along epochs, steps, or time of training."),
     Action("compare", "next_page", "right_square_bracket,pagedown", "More curves", "Page on.", "]"),
     Action(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # numpy comes after the first frame
 # Textual writes a changed line from its widget's left edge on. In narrow bands that is little.
 BANDS = 5
 MIN_INTERVAL = 0.25  # seconds between draws: live data are shown at most four times a second
+REST = 40  # times as long as a drawing has kept a core busy, until the next: many curves are drawn less often
+MAX_INTERVAL = 5.0
 
 _Row = Sequence[tuple[str, str | None, str | None, bool]]
 
@@ -65,7 +67,7 @@ class PlotView(Widget):
     """Shows a figure, drawn for its size and the app's theme.
 
     `set_figure` may be called as often as data come in: drawing happens in a thread, at most four times a
-    second, and a drawing that is out of date when it is done is thrown away.
+    second and for a small share of a core; one that is out of date when it is done is thrown away.
     """
 
     DEFAULT_CSS = """
@@ -95,6 +97,7 @@ class PlotView(Widget):
         self._shown: _Job | None = None
         self._drawing: _Job | None = None
         self._started = float("-inf")
+        self._cost = 0.0  # processor seconds of the last drawing
         self._timer: Timer | None = None
 
     # What owners call
@@ -105,13 +108,10 @@ class PlotView(Widget):
         `at_once` answers a key: it is drawn without waiting for the interval between two draws.
         """
         self._figure, self._first = figure, first
-        if at_once:
-            self._started = float("-inf")
-            if self._timer is not None:
-                self._timer.stop()
-                self._timer = None
         if figure is None:
             self._show_message(self.placeholder)
+        elif at_once:
+            self._draw_now()
         else:
             self._draw_soon()
 
@@ -147,13 +147,13 @@ class PlotView(Widget):
     # When to draw
 
     def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw_soon())
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw_now())
 
     def on_resize(self) -> None:
-        self._draw_soon()
+        self._draw_now()
 
     def watch_look(self) -> None:
-        self._draw_soon()
+        self._draw_now()
 
     def _job(self) -> _Job | None:
         if self._figure is None or not self.is_attached or not self.size.area:
@@ -167,12 +167,21 @@ class PlotView(Widget):
         colors = "16" if theme.ansi and look.colored else look.colors
         return dataclasses.replace(look, dark=theme.dark, colors=colors)
 
+    def _draw_now(self) -> None:
+        """Draw without waiting for the interval between two draws."""
+        self._started = float("-inf")
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        self._draw_soon()
+
     def _draw_soon(self) -> None:
         """Draw now, or as soon as the drawing at work is done and the interval is over."""
         job = self._job()
         if job is None or job == self._shown or self._drawing is not None or self._timer is not None:
             return
-        wait = self._started + MIN_INTERVAL - time.monotonic()
+        interval = min(MAX_INTERVAL, max(MIN_INTERVAL, REST * self._cost))
+        wait = self._started + interval - time.monotonic()
         if wait > 0:
             self._timer = self.set_timer(wait, self._timed_out)
             return
@@ -184,11 +193,14 @@ class PlotView(Widget):
         self._timer = None
         self._draw_soon()
 
-    @work(thread=True, exclusive=True, group="plot", exit_on_error=False)
+    # without a description, one would be made of all that is in the figure
+    @work(thread=True, exclusive=True, group="plot", exit_on_error=False, description="draw")
     def _draw(self, job: _Job) -> tuple[_Job, list[_Row]]:
         from spivae.figure.terminal import draw
 
+        began = time.thread_time()
         rows: list[_Row] = list(draw(job.figure, job.size.width, job.size.height, job.look, job.first))
+        self._cost = time.thread_time() - began
         return job, rows
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:

@@ -173,7 +173,8 @@ def advice(view: RunView) -> tuple[str, str]:
             view.log[-1] if view.log else "the trainer ended without a word; l shows its log"
         )
         saved = f" {opens}" if checkpoint else ""
-        return f"Failed: {reason}. t corrects the recipe and tries again, r goes on.{saved}", "bad"
+        goes_on = "r goes on, at a lower rate if you like" if view.diverged_at is not None else "r goes on"
+        return f"Failed: {reason}. t corrects the recipe and tries again, {goes_on}.{saved}", "bad"
     if view.state == "lost":
         last = f" Its last words: {view.log[-1]}." if view.log else ""
         gone = view.job or (

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from spivae.catalog import Entry
     from spivae.checkpoint import Checkpoint
     from spivae.plugins import Plugins
+    from spivae.slurm.options import Options
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run
     from spivae.worker.memory import Memory
     from spivae.worker.results import Usage
+    from spivae_tui.where_form import Where
 
 
 class WorkerLike(Protocol):
@@ -32,6 +34,12 @@ def _scan(folders: Sequence[Path]) -> Iterator[Entry]:
     from spivae.catalog import scan
 
     return iter(scan(folders, _foreign))
+
+
+def _moved_on(entries: Sequence[Entry]) -> list[Entry]:
+    from spivae.catalog import moved_on
+
+    return moved_on(entries)
 
 
 def _foreign(path: Path) -> Checkpoint | None:
@@ -85,25 +93,45 @@ def _open_run(path: str) -> Run:
     return Run.open(path)
 
 
-def _launch(recipe: Recipe) -> Run:
-    from spivae.training.launch import DEFAULT_FOLDER, launch
+def _slurm_options() -> Options | None:
+    """What is asked of Slurm where nothing else is said; None where there is no Slurm."""
+    from spivae.plugin_settings import slurm_options
+    from spivae_tui.where_form import offers_slurm
 
-    return launch(recipe, DEFAULT_FOLDER)
+    found = slurm_options()
+    return found if offers_slurm(found) else None
 
 
-def _resume(path: str) -> None:
+def _launch(recipe: Recipe, where: Where) -> Run:
+    how: dict[str, Any] = {
+        "threads": where.threads,
+        "processes": where.processes,
+        "device": where.device,
+    }
+    if where.slurm is not None:
+        from spivae.training.slurm import launch as hand_over
+
+        return hand_over(recipe, where.folder, where.slurm, **how)
+    from spivae.training.launch import launch
+
+    return launch(recipe, where.folder, **how)
+
+
+def _resume(path: str, slower: float | None = None) -> None:
+    """Go on with a run, at so many times its present learning rates."""
     from spivae.training.resume import relaunch
     from spivae.training.run import Run
 
     run = Run.open(path)
-    relaunch(run, slurm=run.slurm)
+    relaunch(run, slurm=run.slurm, lr_scale=None if slower is None else slower * run.info.lr_scale)
 
 
-def _stop(path: str) -> None:
+def _stop(path: str) -> str:
+    """Ask a run to stop, without waiting for it; the state that it is in then."""
     from spivae.training.run import Run
     from spivae.training.stopping import stop
 
-    stop(Run.open(path))  # it asks, and does not wait
+    return stop(Run.open(path))
 
 
 def _read_tags(path: str) -> list[str]:
@@ -130,15 +158,17 @@ class Services:
     """The library as the app sees it. Everything but `now` may be slow: call it from a thread."""
 
     scan: Callable[[Sequence[Path]], Iterator[Entry]] = _scan
+    moved_on: Callable[[Sequence[Entry]], list[Entry]] = _moved_on
     read_header: Callable[[str], Checkpoint] = _read_header
     plugins: Callable[[], Plugins] = _plugins
     switch_plugin: Callable[[str], bool] = _switch_plugin
     worker: Callable[[], WorkerLike] = _worker
     clear_results: Callable[[], Usage] = _clear_results
     open_run: Callable[[str], Run] = _open_run
-    launch: Callable[[Recipe], Run] = _launch
-    stop: Callable[[str], None] = _stop
-    resume: Callable[[str], None] = _resume
+    slurm_options: Callable[[], Options | None] = _slurm_options
+    launch: Callable[[Recipe, Where], Run] = _launch
+    stop: Callable[[str], str] = _stop
+    resume: Callable[..., None] = _resume
     read_tags: Callable[[str], list[str]] = _read_tags
     write_tags: Callable[[str, Sequence[str]], None] = _write_tags
     write_text: Callable[[Path, str], None] = _write_text

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-MOST_FOLDERS = 2000  # a deeper tree is looked at down to here; F5 finds the rest
+MOST_FOLDERS = 2000  # of more, F5 finds what has changed; a run is one
 ALWAYS_WRITTEN = ("run.json", "metrics.jsonl")  # files that change without their folder's time changing
 
 
@@ -21,13 +21,28 @@ def _times(folders: Iterable[Path]) -> Iterator[tuple[str, int]]:
     while waiting and looked_at < MOST_FOLDERS:
         folder = waiting.pop()
         looked_at += 1
+        inside, is_run = [], False
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        inside.append(entry.path)
                     elif entry.name in ALWAYS_WRITTEN:
+                        is_run |= entry.name == "run.json"
                         yield entry.path, entry.stat().st_mtime_ns
             yield folder, os.stat(folder).st_mtime_ns
         except OSError as error:
             yield folder, -(error.errno or 1)  # missing or unreadable is a state like any other
+        if is_run:  # of what is in it, only its checkpoints are listed, and each takes the place of another
+            yield from ((path, _modified(path)) for path in inside if os.path.basename(path) == "checkpoints")
+        else:
+            waiting += inside
+
+
+def _modified(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError as error:
+        return -(error.errno or 1)

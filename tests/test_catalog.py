@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spivae import catalog
+from spivae import catalog, metrics_tail
 from spivae.catalog import default_folders, newest_first, scan
 from spivae.checkpoint import Checkpoint, write
 from spivae.model.arguments import ModelArgs, expected_shapes
@@ -120,11 +121,56 @@ def test_torn_and_diverged_metrics_are_read_as_far_as_they_go(tmp_path):
     assert by_name(tmp_path)["a"].metrics == {"epoch": 1, "nll": -1.0, "kl": None, "kl_latents": [1.0, None]}
 
 
-def test_only_the_end_of_long_metrics_is_read(tmp_path):
+def test_the_last_validation_is_found_however_long_ago_it_was(tmp_path):
+    kl = [1.0 + 1e-15] * 20
+    lines = [{"kind": "step", "step": step, "epoch": 0.5, "kl": kl, "beta": 0.5} for step in range(600)]
+    start = {"kind": "epoch", "epoch": 0, "nll": 9.0, "kl": kl, "nll_cells": kl * 1000}
+    folder = run(tmp_path / "a", lines=[start, *lines], checkpoints=())
+    assert (folder / "metrics.jsonl").stat().st_size > 4 * metrics_tail.BLOCK
+    metrics = by_name(tmp_path)["a"].metrics
+    assert (metrics["nll"], metrics["step"], metrics["beta"]) == (9.0, 599, 0.5)
+
+
+def test_only_the_end_of_very_long_metrics_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics_tail, "MOST", 2**18)
     lines = [{"kind": "step", "step": step, "epoch": 0.0, "beta": 0.5} for step in range(20_000)]
     start = {"kind": "epoch", "epoch": 0, "nll": 9.0}
     run(tmp_path / "a", lines=[start, *lines], checkpoints=())
     assert by_name(tmp_path)["a"].metrics == {"step": 19_999, "epoch": 0.0, "beta": 0.5}
+
+
+def test_runs_that_die_without_a_word_have_moved_on_and_the_others_have_not(tmp_path):
+    trainer = subprocess.Popen(["sleep", "60"])
+    about = {"state": "running", "host": socket.gethostname()}
+    run(tmp_path / "dies", pid=trainer.pid, checkpoints=("best",), **about)
+    run(tmp_path / "lives", pid=os.getpid(), **about)
+    run(tmp_path / "over", state="finished")
+    run(tmp_path / "elsewhere", state="running", host="node7", pid=1, checkpoints=())
+    listed = list(scan([tmp_path]))
+    assert catalog.moved_on(listed) == []
+    trainer.kill()
+    trainer.wait()
+    [now] = catalog.moved_on(listed)
+    [before] = [entry for entry in listed if entry.name == "dies"]
+    assert (before.state, now.state) == ("running", "lost")
+    assert (now.path, now.name, now.size, now.left) == (before.path, before.name, before.size, None)
+    shutil.rmtree(tmp_path / "lives")
+    assert {entry.name for entry in catalog.moved_on(listed)} == {"dies", str(tmp_path / "lives")}
+
+
+def test_a_run_tells_who_trains_it(tmp_path):
+    job = {"id": "12_3", "uid": 2**31, "submitted": 1.0}
+    run(tmp_path / "here", pid=4242, host="node7")
+    run(tmp_path / "job", pid=4242, host="node7", job=job, nproc=2, nnodes=3)
+    run(tmp_path / "waits", pid=0, host="", job=job, state="queued")
+    run(tmp_path / "new", pid=0, host="", state="queued")
+    found = by_name(tmp_path)
+    assert {name: found[name].where for name in ("here", "job", "waits", "new")} == {
+        "here": "pid 4242 on node7",
+        "job": "Slurm job 12_3 on node7, 2 processes on each of 3 machines",
+        "waits": "Slurm job 12_3",
+        "new": "",
+    }
 
 
 def test_a_run_whose_trainer_is_gone_is_lost(tmp_path):

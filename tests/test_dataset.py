@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from spivae.dataset import Dataset, Grid, load_npz, save_npz, simulate, simulate_grid, split
+from spivae import npz
+from spivae.dataset import (
+    Dataset,
+    Grid,
+    in_batches,
+    load_npz,
+    read_npz,
+    save_npz,
+    simulate,
+    simulate_grid,
+    simulate_npz,
+    split,
+)
 from spivae.errors import SpivaeError
 from spivae.process import Parameter
 from spivae_plugins.sbm import ScaledBrownianMotion
@@ -126,6 +139,35 @@ def test_a_sub_grid_outside_the_file_is_refused(tmp_path: Path, wanted: dict, me
         load_npz(tmp_path / "sbm.npz", **wanted)
 
 
+def test_a_file_is_read_a_few_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = make()
+    save_npz(tmp_path / "sbm.npz", whole)
+    monkeypatch.setattr(npz, "_READ", 2 * 22 * 8)
+    parts = list(read_npz(tmp_path / "sbm.npz", steps=19))
+    assert [len(part) for part in parts] == 20 * [2, 1]
+    assert_array_equal(np.concatenate([part.displacements for part in parts]), whole.displacements[..., :19])
+    first = list(read_npz(tmp_path / "sbm.npz", per_cell=1))
+    assert [len(part) for part in first] == 20 * [1]
+
+
+def test_what_was_read_does_not_keep_what_was_not_asked_for(tmp_path: Path) -> None:
+    save_npz(tmp_path / "sbm.npz", make())
+    back = load_npz(tmp_path / "sbm.npz", steps=5)
+    for values in (back.theta, back.displacements):
+        assert values.base is None or values.base.nbytes == values.nbytes
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 60, 100])
+def test_batches_hold_the_same_trajectories_in_the_same_order(size: int) -> None:
+    whole = make()
+    bounds = [0, 1, 1, 5, 30, 31, 60]
+    parts = [whole.take(slice(*pair)) for pair in pairwise(bounds)]
+    batches = list(in_batches(iter(parts), size))
+    assert [len(batch) for batch in batches] == [size] * (60 // size) + [60 % size] * (60 % size > 0)
+    assert_array_equal(np.concatenate([batch.displacements for batch in batches]), whole.displacements)
+    assert_array_equal(np.concatenate([batch.theta for batch in batches]), whole.theta)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04torn", b"\x93NUMPY\x01\x00", b"text"])
 def test_files_that_are_no_npz_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.npz"
@@ -146,6 +188,21 @@ def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "nan.npz", **{"0.2,0.1": np.full((2, 5), np.nan)})
     with pytest.raises(SpivaeError, match="not finite"):
         load_npz(tmp_path / "nan.npz")
+
+
+def test_a_simulated_file_is_that_of_the_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_npz(tmp_path / "whole.npz", make(per_cell=7))
+    monkeypatch.setattr("spivae.dataset._BLOCK", 10)
+    monkeypatch.setattr("spivae.dataset._AT_ONCE", 10 * 20)
+    told: list[tuple[int, int]] = []
+    simulate_npz(
+        tmp_path / "parts.npz", SBM, GRID, 7, 20, np.random.default_rng(0), lambda *state: told.append(state)
+    )
+    assert told == [(start, 140) for start in range(0, 140, 10)]
+    whole, parts = (load_npz(tmp_path / f"{name}.npz") for name in ("whole", "parts"))
+    assert_array_equal(parts.theta, whole.theta)
+    assert parts.displacements.shape == whole.displacements.shape
+    assert len(np.unique(parts.displacements[:, 0, 0])) == 140
 
 
 def test_cells_that_share_a_key_are_refused(tmp_path: Path) -> None:

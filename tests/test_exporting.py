@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,8 @@ def test_json_has_what_was_asked_and_found_and_null_for_what_is_not_finite(tmp_p
 
 def test_npz_has_the_arrays_under_their_names_whatever_those_are(tmp_path: Path) -> None:
     path = export(tmp_path / "a.npz", FIGURE, RESULT, ABOUT)
+    with zipfile.ZipFile(path) as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_DEFLATED}
     with np.load(path, allow_pickle=False) as found:
         assert set(found.files) == {"file", "names", "counts", "scalars.json", "about.json"}
         np.testing.assert_array_equal(found["file"], X)

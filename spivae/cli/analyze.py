@@ -13,10 +13,11 @@ from spivae.cli import common
 from spivae.cli.again import Drawing, Typed, note_down
 from spivae.cli.common import assignments, checkpoint_argument, common_options
 from spivae.cli.drawing import draw_figures
+from spivae.cli.errors import describe
 from spivae.cli.options import as_click, export_option, given, parameter_name, share_out
 from spivae.cli.output import emit, emit_json, note
 from spivae.cli.progress import progress_bar
-from spivae.errors import SpivaeError
+from spivae.errors import SpivaeError, told
 
 if TYPE_CHECKING:
     from spivae.analysis import Analysis
@@ -167,14 +168,14 @@ def analyze(
     kept = results.of_user(lambda text: note(f"warning: {text}"))
     session = Session(plugins, results=kept)
     found: list[tuple[Analysis, Answer]] = []
-    failed: dict[str, SpivaeError] = {}
+    failed: dict[str, SpivaeError | MemoryError] = {}
     with progress_bar() as progress:
         for item in chosen:
             try:
                 answer = session.analyze(
                     checkpoint, item.name, vars(parsed[item.name]), vars(data), progress, fresh=fresh
                 )
-            except SpivaeError as error:  # told with the others' answers, where there are any
+            except (SpivaeError, MemoryError) as error:  # told with the others' answers, where there are any
                 failed[item.name] = error
                 continue
             found.append((item, answer))
@@ -182,8 +183,8 @@ def analyze(
     if first is not None and not found:
         raise first
     for name, reason in failed.items():
-        note(f"error: {name}: {reason}")
-    code = 0 if first is None else first.exit_code
+        note(f"error: {name}: {told(reason)}")
+    code = 0 if first is None else describe(first)[1]
     exported = [
         export(
             path,

@@ -10,11 +10,12 @@ import click
 from spivae.cli import common, wording
 from spivae.cli.common import ProcessType, assignments, check_out, common_options, number, out_option
 from spivae.cli.output import emit, emit_json
+from spivae.cli.progress import progress_bar
 from spivae.cli.table import pairs
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
-    from spivae.dataset import Dataset, Grid
+    from spivae.dataset import Grid
     from spivae.process import Array, Process
 
 
@@ -97,13 +98,20 @@ def data(
 
     import numpy as np
 
-    from spivae.dataset import save_npz, simulate_grid
+    from spivae.dataset import simulate_npz
 
-    with np.errstate(all="ignore"):  # what overflows is told below
-        dataset = simulate_grid(found, grid, per_cell, steps, np.random.default_rng(seed))
-    check_finite(dataset, found)
-    save_npz(out, dataset)
+    with progress_bar() as progress, np.errstate(all="ignore"):  # what overflows is told in words
+        simulate_npz(
+            out,
+            found,
+            grid,
+            per_cell,
+            steps,
+            np.random.default_rng(seed),
+            lambda done, total: progress(done, total, "simulating"),
+        )
     cells = len(grid.cells)
+    n = cells * per_cell
     if as_json:
         emit_json(
             {
@@ -112,7 +120,7 @@ def data(
                 "grid": grid.values,
                 "cells": cells,
                 "per_cell": per_cell,
-                "trajectories": len(dataset),
+                "trajectories": n,
                 "steps": steps,
                 "noise": noise,
                 "blur": blur,
@@ -120,24 +128,13 @@ def data(
             }
         )
         return
-    emit(f"{out}: {len(dataset):,} trajectories of {wording.plural(steps, 'displacement')}")
+    emit(f"{out}: {n:,} trajectories of {wording.plural(steps, 'displacement')}")
     lines = [(name, wording.short(axis.tolist())) for name, axis in grid.values.items()]
     lines.append(("cells", f"{cells:,} of {wording.plural(per_cell, 'trajectory', 'trajectories')} each"))
     if noise or blur:
         lines.append(("seen", f"noise {noise:g}, blur {blur:g}"))
     for line in pairs(lines, indent=2):
         emit(line)
-
-
-def check_finite(dataset: Dataset, process: Process) -> None:
-    """Raise SpivaeError, with the parameters, where a process has no displacements at them."""
-    import numpy as np
-
-    bad = ~np.isfinite(dataset.displacements).all(axis=(1, 2))
-    if bad.any():
-        at = zip(process.names, dataset.theta[bad.argmax()], strict=True)
-        where = ", ".join(f"{name} = {value:g}" for name, value in at)
-        raise SpivaeError(f"process {process.name}: its displacements are not finite at {where}")
 
 
 def chosen_grid(process: Process, values: tuple[str, ...], grids: tuple[str, ...]) -> Grid:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from spivae.errors import SpivaeError
+from spivae.errors import SpivaeError, want_of_memory
 
 INTERRUPTED = 130  # as shells say of a process that SIGINT ended
 
@@ -48,6 +48,9 @@ def run(command: Callable[[list[str]], int], arguments: list[str]) -> int:
 
 def describe(error: BaseException) -> tuple[str, int]:
     """What to tell of an error, and the exit code."""
+    wanting = want_of_memory(error)
+    if wanting is not None:
+        return wanting, 1
     if isinstance(error, SpivaeError):
         return str(error), error.exit_code
     import click
@@ -59,9 +62,6 @@ def describe(error: BaseException) -> tuple[str, int]:
         return message, 2
     if isinstance(error, click.ClickException):
         return error.format_message(), 2
-    if isinstance(error, MemoryError):
-        detail = f" ({error})" if str(error) else ""
-        return f"not enough memory{detail}; ask for fewer or shorter trajectories", 1
     if isinstance(error, OSError):
         where = error.filename or "the answer cannot be written"
         return f"{where}: {error.strerror or error}", 1

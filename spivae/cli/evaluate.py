@@ -46,7 +46,8 @@ def evaluate(checkpoint: Path, process: str | None, n: int, generated: int, seed
     """Judge a checkpoint on fresh trajectories of its training grid, and against the best that is possible.
 
     The NLL is averaged over z ~ q(z|x); -ELBO = NLL + KL / (predicted steps) is the figure to compare models
-    by, lower is better. What the process has no exact limit for stays open.
+    by, lower is better. What the process has no exact limit for stays open. What latents encode, and how
+    accurate they are, is judged on at most 100,000 trajectories.
 
     --json: {checkpoint, process, n, seed, beta, beta_true_units, nll, nll_se, kl, neg_elbo, neg_elbo_se,
     entropy, information, floor, gap_nats, gap, limits, surviving [int], latents [{index, kl, var_mu,

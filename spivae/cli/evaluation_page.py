@@ -99,7 +99,7 @@ def _latents(found: Evaluation) -> Iterator[str]:
         Column("encodes"),
     )
     rows: list[list[Cell]] = []
-    figures = zip(bound.kl_latents, bound.mu.var(0), bound.logvar.mean(0), strict=True)
+    figures = zip(bound.kl_latents, bound.var_mu, bound.mean_logvar, strict=True)
     for index, (kl, var_mu, logvar) in enumerate(figures):
         name = Styled(f"z{index}", "accent" if index in identified else "muted")
         r2, words = _encodes(identified.get(index))

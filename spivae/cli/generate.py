@@ -23,9 +23,6 @@ from spivae.cli.table import pairs
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from spivae.checkpoint import Checkpoint
     from spivae.process import Process
 
@@ -94,15 +91,17 @@ def generate(
     else:
         chosen = _latents(args.latents, latents)
 
+    import zipfile
+
     import numpy as np
     import torch
 
     from spivae.checkpoint.load import load_checkpoint
     from spivae.files import replacing
-    from spivae.generation import encode_parameters
-    from spivae.generation import generate as generated
+    from spivae.generation import encode_parameters, generate_in_parts
+    from spivae.npz import put, put_rows
 
-    rows: npt.NDArray[np.float64] = np.tile(np.array(list(chosen.values()), dtype=float), (n, 1))
+    rows = np.broadcast_to(np.array(list(chosen.values()), dtype=float), (n, len(chosen)))
     with progress_bar() as progress:
         progress(0, 1, "loading the model")
         _, model = load_checkpoint(checkpoint, foreign=common.foreign)
@@ -114,20 +113,17 @@ def generate(
                 raise SpivaeError(
                     f"process {point.name}: makes no trajectories that a model can encode there"
                 )
-        displacements = generated(
+        parts = generate_in_parts(
             model,
             z,
             length,
             torch.Generator().manual_seed(seed),
             lambda done, total: progress(done, total, "generating"),
         )
-    with replacing(out) as handle:
-        np.savez(
-            handle,
-            displacements=displacements,
-            names=np.array(list(chosen), dtype=str),
-            **{"z" if point is None else "theta": rows},  # type: ignore[arg-type]  # keys are strings
-        )
+        with replacing(out) as handle, zipfile.ZipFile(handle, "w") as archive:
+            put_rows(archive, "displacements", (n, length), np.float32, (made for _, made in parts))
+            put(archive, "names", np.array(list(chosen), dtype=str))
+            put(archive, "z" if point is None else "theta", rows)
     if as_json:
         answer: dict[str, Any] = {
             "out": out,

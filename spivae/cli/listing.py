@@ -44,7 +44,7 @@ def ls(dirs: tuple[str, ...], as_json: bool) -> None:
     step of the validation, KL is nats per trajectory, latents are those that survive of all.
 
     --json: a list of {path, name, kind ("checkpoint" | "run"), format, process, parameters, modified (seconds
-    since 1970), size, metrics, state, error, progress (0 to 1), left (seconds), tags [word]}.
+    since 1970), size, metrics, state, error, progress (0 to 1), left (seconds), tags [word], where}.
     """
     found = entries(dirs)
     if as_json:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spivae.cli.output import note
-from spivae.errors import WorkFailed
+from spivae.errors import WorkFailed, told
 from spivae.training.processes import Processes, WorkerLost
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def train_together(
                 run.refresh()
                 if lock.lost is None and run.info.state in ("queued", "running"):
                     aborted = isinstance(error, KeyboardInterrupt)
-                    run.end_badly("aborted by a second interrupt" if aborted else str(error))
+                    run.end_badly("aborted by a second interrupt" if aborted else told(error))
                 raise
         return True
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--lr-scale",
     type=float,
     metavar="X",
-    help="Times the recipe's learning rates from here on, as 0.3 after the loss has diverged.",
+    help="Times the recipe's learning rates from here on, as 0.3 after the loss has diverged, then 0.09.",
 )
 @click.option("--threads", type=int, metavar="N", help="Threads  [default: as many as before]")
 @device_option("as before")
@@ -78,9 +78,7 @@ def resume(
                 f"{sweep.id}: a sweep takes no --lr-scale, --threads, --device, --nproc or --force; "
                 "its runs do"
             )
-        sweep.info.slurm = chosen(slurm, asked, sweep.info.slurm)
-        sweep.save()
-        waiting = sweep.resume()
+        waiting = sweep.resume(chosen(slurm, asked, sweep.info.slurm))
         note(f"{sweep.id}: {plural(waiting, 'run')} waiting")
         announce(sweep, as_json)
         return

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
 
-from spivae.cli import wording
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.output import emit, emit_json
-from spivae.errors import SpivaeError, WorkFailed
+from spivae.cli.wording import plural
+from spivae.errors import SpivaeError
 
 
 @click.command()
@@ -20,30 +19,34 @@ from spivae.errors import SpivaeError, WorkFailed
 @run_dir_option
 @common_options()
 def rm(run: str, yes: bool, force: bool, run_dir: Path, as_json: bool) -> None:
-    """Delete a run with its checkpoints, metrics and log. A training that runs must be stopped first.
+    """Delete a run with its checkpoints, metrics and log, or a sweep with all its runs. What trains must be
+    stopped first.
 
     RUN is an id, its unique beginning, or a path.
 
     --json: {id, path}; needs --yes.
     """
-    from spivae.training.lock import Lock
-    from spivae.training.run import find_run
+    from spivae.training.removing import Removal
 
-    found = find_run(run, run_dir)
-    state = found.state()
-    if found.has_trainer():
-        raise SpivaeError(f"{found.id}: is {state}; `spivae stop {found.id}` ends that")
+    found = Removal.find(run, run_dir)
     if not yes:
         if as_json:
             raise SpivaeError("--json: deletes without asking; add --yes")
-        saved = wording.plural(len(found.checkpoints()), "checkpoint")
-        click.confirm(f"Delete {found.path} ({state}, {saved})?", abort=True)
-    with Lock.take(found, force=force):  # nobody resumes it meanwhile
-        try:
-            shutil.rmtree(found.path)
-        except OSError as error:
-            raise WorkFailed(f"{error.filename}: cannot be deleted ({error.strerror})") from None
+        what = found.states[0] if found.sweep is None else f"a sweep of {plural(len(found.runs), 'run')}"
+        if not _agreed(f"Delete {found.path} ({what}, {plural(found.checkpoints(), 'checkpoint')})?"):
+            emit(f"kept {found.path}")
+            return
+    found.remove(force=force)
     if as_json:
         emit_json({"id": found.id, "path": found.path})
     else:
         emit(f"deleted {found.path}")
+
+
+def _agreed(question: str) -> bool:
+    """What the user answers. Raises SpivaeError where nobody does."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        emit()
+        raise SpivaeError("rm: asks, and nobody has answered; --yes deletes without asking") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spivae.errors import SpivaeError
-from spivae.slurm.options import Declared, Options, declared, merged, read
+from spivae.slurm.options import Declared, Options, declared, merged
 
 if TYPE_CHECKING:
     from spivae.cli.common import Decorated
@@ -60,11 +60,6 @@ def chosen(slurm: bool | None, values: dict[str, Any], before: Options | None = 
         if given:
             raise SpivaeError(f"--{next(iter(given))}: is for Slurm; add --slurm")
         return None
-    return merged(before or configured(), given)
+    from spivae.plugin_settings import slurm_options
 
-
-def configured() -> Options:
-    """The table [slurm] of config.toml. Raises SpivaeError where it is wrong."""
-    from spivae import plugin_settings
-
-    return read(plugin_settings.table("slurm"), f"{plugin_settings.files()[1]}: slurm")
+    return merged(before or slurm_options(), given)

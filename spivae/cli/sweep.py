@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.cli import common, wording
+from spivae.cli import common
 from spivae.cli.common import common_options, run_dir_option
 from spivae.cli.device_option import device_option
-from spivae.cli.output import emit, emit_json, paint
+from spivae.cli.output import emit, emit_json, note, paint
 from spivae.cli.run_table import best_id, ordered, run_table
 from spivae.cli.slurm_options import chosen as chosen_for_slurm
 from spivae.cli.slurm_options import slurm_options
+from spivae.cli.wording import plural
 from spivae.errors import SpivaeError
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Runs that train at once  [default: as many as cores are free, of --device cuda 1; Slurm: as it "
-    "has room for]",
+    help="Runs that train at once, no more than there are cores for  [default: so many, of --device cuda 1; "
+    "Slurm: as it has room for]",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Of each process  [default: 1; Slurm: --cpus]"
@@ -124,8 +125,7 @@ def _start(
 ) -> Sweep:
     from spivae.cli.train import read_recipe
     from spivae.training.slurm import threads_of_each
-    from spivae.training.sweep import Sweep, applied, points, read_grid
-    from spivae.training.threads import free_threads
+    from spivae.training.sweep import Sweep, applied, at_once, points, read_grid
 
     chosen, values = read_recipe(recipe, overrides), read_grid(grid)
     plugins = common.plugins()
@@ -133,7 +133,10 @@ def _start(
         plugins.process(name)  # an unknown one is an error now, not in the background
     if slurm is None:
         threads = threads or 1
-        jobs = jobs or (1 if device.startswith("cuda") else max(1, free_threads() // (threads * nproc)))
+        most = at_once(threads, nproc)
+        if jobs is not None and jobs > most:
+            note(f"--jobs: {jobs} are more than there are cores for; {plural(most, 'run')} at a time")
+        jobs = min(jobs or (1 if device.startswith("cuda") else most), most)
         made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads, nproc=nproc, device=device)
         made.launch()
         return made
@@ -174,10 +177,7 @@ def _document(sweep: Sweep) -> dict[str, Any]:
 
 def _tell_queue(sweep: Sweep, runs: list[dict[str, Any]]) -> None:
     """Say where runs wait and nobody starts them."""
-    from spivae.training.lock import read_owner
-
     waiting = sum(run["state"] == "queued" and run["job"] is None for run in runs)
-    owner = read_owner(sweep.lock_path)
-    if waiting and (owner is None or owner.gone):
-        emit(paint(f"{wording.plural(waiting, 'run')} waiting, but the queue has ended", "warn"))
+    if waiting and not sweep.has_queue():
+        emit(paint(f"{plural(waiting, 'run')} waiting, but the queue has ended", "warn"))
         emit(paint(f"`spivae resume {sweep.id}` goes on", "muted"))

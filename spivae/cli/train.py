@@ -20,7 +20,7 @@ from spivae.cli.output import emit, emit_json, note
 from spivae.cli.processes import processes_options
 from spivae.cli.slurm_options import chosen as chosen_for_slurm
 from spivae.cli.slurm_options import slurm_options
-from spivae.errors import SpivaeError
+from spivae.errors import SpivaeError, told
 
 if TYPE_CHECKING:
     from spivae.plugins import Plugins
@@ -285,7 +285,7 @@ def train_here(
             # the loop notes its own failures; what comes before it, or an abort, would leave the run open
             if run.info.state in ("queued", "running"):
                 aborted = isinstance(error, KeyboardInterrupt)
-                run.end_badly("aborted by a second interrupt" if aborted else str(error))
+                run.end_badly("aborted by a second interrupt" if aborted else told(error))
             raise
     checkpoints = run.checkpoints()
     report.write(f"{outcome}: {checkpoints[-1] if checkpoints else run.path}")

@@ -169,6 +169,11 @@ def covariance_and_msd(process: Process, points: Array, draw: Draw) -> str:
 def covariance(process: Process, points: Array, draw: Draw) -> str:
     """Mean, covariance and fourth moments of samples: those of a Gaussian with this covariance."""
     matrices, means = _gaussian(process, points)
+    stationary = process.autocovariance(points, FEW_STEPS)
+    require(
+        stationary is None or np.allclose(stationary, matrices[:, 0], rtol=1e-9, atol=1e-12 * matrices.max()),
+        "autocovariance is not the first row of covariance",
+    )
     drawn = draw(process, np.tile(points, (EACH_COVARIANCE, 1)), FEW_STEPS, 13).astype(np.float64)
     drawn = drawn.reshape(EACH_COVARIANCE, len(points), FEW_STEPS)
     worst = 0.0

@@ -6,14 +6,16 @@
 
 from spivae.estimators.correlation import displacement_correlation
 from spivae.estimators.expectations import Expectations, windows
-from spivae.estimators.exponents import exponent, exponent_seed, tea_msd_exponent
-from spivae.estimators.fits import ensemble_fit, log_square_fit, ta_msd_fit
+from spivae.estimators.exponents import TeaMsd, exponent, exponent_seed, tea_msd_exponent
+from spivae.estimators.fits import EnsembleFit, ensemble_fit, log_square_fit, ta_msd_fit
 from spivae.estimators.msd import ea_msd, positions_of, spread_lags, ta_msd
 from spivae.estimators.rows import finite_rows
 from spivae.estimators.slopes import ensemble_slope, moving_slope
 
 __all__ = [
+    "EnsembleFit",
     "Expectations",
+    "TeaMsd",
     "displacement_correlation",
     "ea_msd",
     "ensemble_fit",

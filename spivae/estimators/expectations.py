@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from spivae.estimators.rows import Array
+from spivae.capacity import check_capacity
+from spivae.estimators.rows import Array, blocks
 from spivae.limits.moments import covariances, has_limits, means
 from spivae.process import Process
 
@@ -68,9 +69,13 @@ class Expectations:
             return None
         if self.memory == "independent":
             return np.repeat((lags == 0)[None].astype(float), len(theta), axis=0)
-        # one row at a time: each is a square matrix
-        rows = (covariances(self.process, row[None], int(lags.max()) + 1)[0, 0] for row in theta)
-        return np.stack([row[lags] / row[0] for row in rows])
+        steps = int(lags.max()) + 1
+        found = self.process.autocovariance(theta, steps)
+        if found is None:
+            # one row at a time: each is a square matrix, and its lags another
+            check_capacity(steps, steps, 6, "rows of a covariance", "shorter lags")
+            found = np.concatenate([covariances(self.process, row[None], steps)[:, 0] for row in theta])
+        return np.asarray(found[:, lags] / found[:, :1])
 
     def ta_msd(self, theta: Array, lags: Array, length: int, start: int = 0) -> Array | None:
         """Mean TA-MSD (n, k) of `length` displacements at whole lags (k,).
@@ -91,15 +96,19 @@ class Expectations:
             found = self.process.msd(theta, lags)
             return None if found is None else np.asarray(found)
         longest = int(lengths.max())
-        variance, mean = self.variance(theta, longest, start), self.mean(theta, longest, start)
-        assert variance is not None
-        assert mean is not None
-        spread, drift = _cumulative(variance), _cumulative(mean)
         out = np.empty((len(theta), len(lags)))
-        for column, (lag, length) in enumerate(zip(lags.tolist(), lengths.tolist(), strict=True)):
-            ends, begins = slice(lag, length + 1), slice(0, length + 1 - lag)
-            moved = drift[:, ends] - drift[:, begins]
-            out[:, column] = (spread[:, ends] - spread[:, begins] + moved**2).mean(axis=1)
+        for rows in blocks(len(theta), longest):
+            variance, mean = (
+                self.variance(theta[rows], longest, start),
+                self.mean(theta[rows], longest, start),
+            )
+            assert variance is not None
+            assert mean is not None
+            spread, drift = _cumulative(variance), _cumulative(mean)
+            for column, (lag, length) in enumerate(zip(lags.tolist(), lengths.tolist(), strict=True)):
+                ends, begins = slice(lag, length + 1), slice(0, length + 1 - lag)
+                moved = drift[:, ends] - drift[:, begins]
+                out[rows, column] = (spread[:, ends] - spread[:, begins] + moved**2).mean(axis=1)
         return out
 
 

@@ -42,10 +42,58 @@ def tea_msd_exponent(displacements: Array, start: float = 0.0) -> float:
     All of them share one exponent. The average over time is that over the two steps of each square.
     """
     steps = trajectories(displacements, _FEWEST, "displacements", "a line through late times")
-    total = np.zeros(steps.shape[1] - 2)
-    for rows in blocks(len(steps), steps.shape[1]):
-        total += _squares(steps[rows]).sum(axis=0)
-    return float(_late_slope(total[None] / len(steps), start + 1.0)[0]) + 1.0
+    return _of_mean_squares(_summed_squares(steps) / len(steps), start)
+
+
+class TeaMsd:
+    """`tea_msd_exponent` of an ensemble of up to `count` trajectories that comes in parts, with its error.
+
+    The standard error is that of leaving out one of up to `groups` groups of trajectories (jackknife).
+    """
+
+    def __init__(self, count: int, groups: int = 20) -> None:
+        sizes = [len(group) for group in np.array_split(np.arange(count), min(count, groups))]
+        self._ends = np.cumsum(sizes)
+        self._counts = np.zeros(len(sizes), dtype=int)
+        self._squares: list[Array | float] = [0.0] * len(sizes)
+
+    def add(self, displacements: Array) -> None:
+        """Take further trajectories (n, L) of it. Raises SpivaeError for fewer than 6 displacements."""
+        steps = trajectories(displacements, _FEWEST, "displacements", "a line through late times")
+        groups = np.searchsorted(self._ends, self._counts.sum() + np.arange(len(steps)), side="right")
+        for group in np.unique(groups):
+            members = steps[groups == group]
+            self._squares[group] += _summed_squares(members)
+            self._counts[group] += len(members)
+
+    def exponent(self, start: float = 0.0) -> tuple[float, float]:
+        """The exponent of all that were added, and its standard error; NaN of fewer than two groups."""
+        known = np.flatnonzero(self._counts)
+        if len(known) < 2:
+            return np.nan, np.nan
+        counts, squares = self._counts[known], np.stack([self._squares[group] for group in known])
+        without = np.array(
+            [
+                # not the difference from the sum of all: of one that ran far away, it would keep the rounding
+                _of_mean_squares(
+                    np.delete(squares, k, axis=0).sum(axis=0) / np.delete(counts, k).sum(), start
+                )
+                for k in range(len(known))
+            ]
+        )
+        error = np.sqrt((len(known) - 1) * np.mean((without - without.mean()) ** 2))
+        return _of_mean_squares(squares.sum(axis=0) / counts.sum(), start), float(error)
+
+
+def _summed_squares(displacements: Array) -> Array:
+    total = np.zeros(displacements.shape[1] - 2)
+    for rows in blocks(len(displacements), displacements.shape[1]):
+        total += _squares(displacements[rows]).sum(axis=0)
+    return total
+
+
+def _of_mean_squares(squares: Array, start: float) -> float:
+    return float(_late_slope(squares[None], start + 1.0)[0]) + 1.0
 
 
 def _late_exponents(displacements: Array, offset: float) -> Array:

@@ -13,6 +13,7 @@ from spivae.estimators.rows import Array, blocks, trajectories
 from spivae.estimators.slopes import line
 from spivae.process import Process
 
+_LAGS = np.arange(1, 11)
 MEAN_LOG_CHI2 = -(np.euler_gamma + np.log(2))  # of the square of a standard normal number
 
 
@@ -64,19 +65,46 @@ def ensemble_fit(process: Process, displacements: Array, start: float = 0.0) -> 
     mean TA-MSD over lags 1 to 10. Displacements of exactly 0 are left out of the log squares. None for a
     process without alpha and D, or with neither kind of memory.
     """
-    memory = Expectations(process).memory
-    if memory is None or not {"alpha", "D"} <= set(process.names):
-        return None
-    steps = trajectories(displacements, 11, "displacements", "a line through lags 1 to 10")
-    if memory == "independent":
-        # single precision has exact zeros, about one in ten million normal numbers: they have no logarithm
-        moved = steps != 0
-        logs = np.log(np.abs(steps), where=moved, out=np.zeros(steps.shape), dtype=np.float64)
+    fit = EnsembleFit(process, start)
+    fit.add(displacements)
+    return fit.found()
+
+
+class EnsembleFit:
+    """`ensemble_fit` of an ensemble that comes in parts."""
+
+    def __init__(self, process: Process, start: float = 0.0) -> None:
+        self._memory = Expectations(process).memory if {"alpha", "D"} <= set(process.names) else None
+        self._start = start
+        self._sum: Array = np.zeros(1)
+        self._count: Array = np.zeros(1)
+
+    def add(self, displacements: Array) -> None:
+        """Take further trajectories (n, L) of the ensemble. Raises SpivaeError for too few displacements."""
+        if self._memory is None:
+            return
+        steps = trajectories(displacements, 11, "displacements", "a line through lags 1 to 10")
+        for rows in blocks(len(steps), steps.shape[1]):
+            some = steps[rows]
+            if self._memory == "independent":
+                # single precision has exact zeros, about one in ten million normal numbers: without logarithm
+                moved = some != 0
+                logs = np.log(np.abs(some), where=moved, out=np.zeros(some.shape), dtype=np.float64)
+                self._sum, self._count = self._sum + logs.sum(axis=0), self._count + moved.sum(axis=0)
+            else:
+                self._sum = self._sum + ta_msd(positions_of(some), _LAGS).sum(axis=0)
+                self._count = self._count + len(some)
+
+    def found(self) -> tuple[float, float] | None:
+        """alpha and D of all that were added; NaN of none."""
+        if self._memory is None:
+            return None
         with np.errstate(invalid="ignore"):  # of a time at which nothing moved there is no mean
-            typical = np.exp(logs.sum(axis=0) / moved.sum(axis=0))
-        alpha, log_d = log_square_fit(typical[None], start)[0]
-    else:
-        at = np.arange(1, 11)
-        slope, intercept = line(np.log(at), np.log(ta_msd(positions_of(steps), at).mean(axis=0) / 2))
-        alpha, log_d = slope, intercept
-    return float(alpha), float(np.exp(log_d))
+            mean = self._sum / self._count
+        if not self._count.any():
+            return np.nan, np.nan
+        if self._memory == "independent":
+            alpha, log_d = log_square_fit(np.exp(mean)[None], self._start)[0]
+        else:
+            alpha, log_d = line(np.log(_LAGS), np.log(mean / 2))
+        return float(alpha), float(np.exp(log_d))

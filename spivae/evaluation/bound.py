@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from spivae.cell_sums import CellSums
 from spivae.dataset import Grid, simulate_grid
 from spivae.model.latents import surviving
 from spivae.prediction import predict
@@ -31,6 +32,10 @@ Progress = Callable[[int, int], None]
 
 # trajectories made and judged at a time, so that memory does not grow with n
 _CHUNK = 4096
+# the numbers of a trajectory that are summed; those of its latents follow
+_NLL, _BOUND, _TRUE, _LATENTS = range(4)
+# trajectories whose latents are kept, for what only single ones tell
+KEPT = 100_000
 
 
 @dataclass(frozen=True)
@@ -45,30 +50,29 @@ class Mean:
 class Bound:
     """What a model loses on `per_cell` fresh trajectories in each cell of a grid, with z ~ q(z|x).
 
-    `nll` and `neg_elbo` are nats per step; `mu`, `logvar` and `kl` are (n, Z), cell by cell. `nll_cells`
+    `nll` and `neg_elbo` are nats per step. `kl_latents`, `var_mu` and `mean_logvar` (Z,) are the mean KL
+    divergence of each latent, in nats, the variance of its mu and the mean of its logvar. `nll_cells`
     (cells,) is each cell's NLL, `excess` how far it lies above its entropy in the model's window, None where
-    that is not known.
+    that is not known. `theta` (n, p), `mu` and `logvar` (n, Z) are those of the first trajectories of each
+    cell, cell by cell: of all, or of `KEPT` in all cells together.
     """
 
-    theta: Array
     per_cell: int
     steps: int
     nll: Mean
     neg_elbo: Mean
-    mu: Array
-    logvar: Array
-    kl: Array
+    kl_latents: Array
+    var_mu: Array
+    mean_logvar: Array
     nll_cells: Array
     excess: Array | None
+    theta: Array
+    mu: Array
+    logvar: Array
 
     @property
     def n(self) -> int:
-        return len(self.theta)
-
-    @property
-    def kl_latents(self) -> Array:
-        """Mean KL divergence (Z,) of each latent, in nats."""
-        return np.asarray(self.kl.mean(0, dtype=np.float64))
+        return len(self.nll_cells) * self.per_cell
 
     @property
     def surviving(self) -> list[int]:
@@ -90,73 +94,63 @@ def measure(
     The NLL is averaged over z ~ q(z|x), so that NLL + KL / steps bounds the entropy from above. The standard
     errors are those of means over balanced cells; with one trajectory a cell they are NaN.
     """
-    cells = len(grid.cells)
-    at_once = max(1, _CHUNK // cells)
-    columns: dict[str, list[Array]] = {"theta": [], "mu": [], "logvar": [], "kl": [], "nll": [], "true": []}
-    done = 0
-    while done < per_cell:
-        count = min(at_once, per_cell - done)
+    cells, latents, steps = len(grid.cells), model.args.latents, model.args.predicted
+    at_once, room = max(1, _CHUNK // cells), max(1, KEPT // cells)
+    sums = CellSums(cells, _LATENTS + 3 * latents)
+    kept: dict[str, list[Array]] = {"theta": [], "mu": [], "logvar": []}
+    while sums.count < per_cell:
+        count = min(at_once, per_cell - sums.count)
         dataset = simulate_grid(process, grid, count, model.args.o_dim, rng)
-        before = done * cells
+        before = sums.n
 
         def advance(part: int, _: int, before: int = before) -> None:
             progress(before + part, per_cell * cells)
 
         found = predict(model, dataset, sample=generator, progress=advance)
-        columns["theta"].append(dataset.theta)
-        for name in ("mu", "logvar", "kl"):
-            columns[name].append(getattr(found, name))
-        columns["nll"].append(found.nll.mean(axis=1, dtype=np.float64))
-        if exact is not None:
-            columns["true"].append(exact.nll(dataset))
-        done += count
-    # chunks run over all cells: (cells, per_cell, ...) puts each cell's trajectories together
-    whole = {
-        name: np.concatenate(
-            [part.reshape(cells, len(part) // cells, *part.shape[1:]) for part in parts], axis=1
-        )
-        for name, parts in columns.items()
-        if parts
-    }
-    steps = model.args.predicted
-    true, entropy = whole.get("true"), None if exact is None else exact.entropy
-    bound = whole["nll"] + whole["kl"].sum(-1, dtype=np.float64) / steps
-    nll_cells = whole["nll"].mean(1)
-    excess = None
-    if exact is not None and true is not None:
-        nll_cells = (whole["nll"] - true).mean(1) + exact.entropy
+        nll, kl = found.nll.mean(axis=1, dtype=np.float64), found.kl.sum(axis=1, dtype=np.float64)
+        true = np.zeros(len(nll)) if exact is None else exact.nll(dataset)
+        numbers = np.column_stack([nll, nll + kl / steps, true, found.kl, found.mu, found.logvar])
+        if room > sums.count:
+            for name, values in (("theta", dataset.theta), ("mu", found.mu), ("logvar", found.logvar)):
+                kept[name].append(values.reshape(cells, count, values.shape[1])[:, : room - sums.count])
+        sums.add(numbers.reshape(cells, count, -1))
+    nll_cells, excess, entropy = sums.mean[:, _NLL], None, None
+    if exact is not None:
+        entropy = exact.entropy
+        nll_cells = nll_cells - sums.mean[:, _TRUE] + entropy
         excess = nll_cells - exact.window_entropy
-    neg_elbo, kl = controlled(bound, true, entropy), whole["kl"].sum(-1, dtype=np.float64).mean()
+    neg_elbo, mean = controlled(sums, _BOUND, _TRUE, entropy), sums.mean.mean(axis=0)
+    kl_latents, _, mean_logvar = mean[_LATENTS:].reshape(3, latents)
     # one control for both, so that they add up
-    nll = Mean(neg_elbo.value - float(kl) / steps, controlled(whole["nll"], true, entropy).error)
-    flat = {name: part.reshape(cells * per_cell, *part.shape[2:]) for name, part in whole.items()}
+    nll_mean = Mean(
+        neg_elbo.value - float(kl_latents.sum()) / steps, controlled(sums, _NLL, _TRUE, entropy).error
+    )
+    # chunks run over all cells: side by side, each cell's trajectories are together
+    whole = {name: np.concatenate(parts, axis=1) for name, parts in kept.items()}
     return Bound(
-        theta=flat["theta"],
         per_cell=per_cell,
         steps=steps,
-        nll=nll,
+        nll=nll_mean,
         neg_elbo=neg_elbo,
-        mu=flat["mu"],
-        logvar=flat["logvar"],
-        kl=flat["kl"],
+        kl_latents=kl_latents,
+        var_mu=sums.total_variance[_LATENTS + latents : _LATENTS + 2 * latents],
+        mean_logvar=mean_logvar,
         nll_cells=nll_cells,
         excess=excess,
+        **{name: values.reshape(cells * values.shape[1], values.shape[2]) for name, values in whole.items()},
     )
 
 
-def controlled(values: Array, control: Array | None, expectation: Array | None) -> Mean:
-    """The mean of values (cells, k), with a control variate (cells, k) of known expectation (cells,).
+def controlled(sums: CellSums, of: int, control: int, expectation: Array | None) -> Mean:
+    """The mean of a number, with another as a control variate where its expectation (cells,) is known.
 
-    Its coefficient is that of the regression within cells, pooled; with k = 1 it is 1.
+    Its coefficient is that of the regression within cells, pooled; with one trajectory a cell it is 1.
     """
-    cells, k = values.shape
-    mean, residual = values.mean(), values
-    if control is not None and expectation is not None:
-        coefficient = 1.0
-        if k > 1:
-            inside = control - control.mean(1, keepdims=True)
-            coefficient = float((inside * values).sum() / max((inside**2).sum(), 1e-300))
-        residual = values - coefficient * (control - expectation[:, None])
-        mean = residual.mean()
-    within = residual.var(axis=1, ddof=1).mean() if k > 1 else math.nan
-    return Mean(float(mean), math.sqrt(within / (cells * k)))
+    mean, left = sums.mean[:, of].mean(), sums.within[of, of]
+    if expectation is not None:
+        both, alone = sums.within[of, control], sums.within[control, control]
+        coefficient = both / max(alone, 1e-300) if sums.count > 1 else 1.0
+        mean -= coefficient * (sums.mean[:, control] - expectation).mean()
+        left += coefficient * (coefficient * alone - 2 * both)
+    free = sums.n - len(sums.mean)
+    return Mean(float(mean), math.sqrt(max(left, 0.0) / free / sums.n) if free else math.nan)

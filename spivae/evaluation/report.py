@@ -27,6 +27,7 @@ Progress = Callable[[int, int, str], None]
 _GENERATED = 200  # steps of each generated trajectory
 _OTHERS = 4  # values of each parameter but the first that trajectories are generated at
 _JUDGED = 200  # trajectories that a regression from latents can be learned from, at least
+_MOST = 100_000  # on which accuracy is judged: its third digit is known then
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Evaluation:
         bound, known = self.bound, self.limits
         identified = {item.latent: item for item in self.identified}
         worst = self.worst_cell
-        columns = zip(bound.kl_latents, bound.mu.var(0), bound.logvar.mean(0, dtype=np.float64), strict=True)
+        columns = zip(bound.kl_latents, bound.var_mu, bound.mean_logvar, strict=True)
         latents = []
         for index, (kl, var_mu, mean_logvar) in enumerate(columns):
             latents.append({"index": index, "kl": kl, "var_mu": var_mu, "mean_logvar": mean_logvar})
@@ -126,8 +127,9 @@ def evaluate(
 ) -> Evaluation:
     """Judge a model on at least n fresh trajectories, as many in each cell of the grid.
 
-    Accuracy is judged on as many again (200 at least), with parameters uniform between the ends of the grid;
-    generation on `generated` trajectories of 200 steps in each cell of a thinner grid, or not at all.
+    What latents encode is read off the first 100,000 of them; accuracy is judged on as many again (from 200
+    to 100,000), with parameters uniform between the ends of the grid; generation on `generated` trajectories
+    of 200 steps in each cell of a thinner grid, or not at all.
     """
     compared = compare(model, process, grid, n, seed, beta=beta, progress=progress)
     args, grid, bound = model.args, compared.grid, compared.bound
@@ -138,9 +140,8 @@ def evaluate(
         identified = identify(
             process, bound.theta, bound.mu, logvar=bound.logvar, latents=survivors, length=args.o_dim + 1
         )
-        accuracy = knowledge(
-            model, process, grid, survivors, max(bound.n, _JUDGED), streams[0], progress
-        ).accuracy()
+        judged = min(max(bound.n, _JUDGED), _MOST)
+        accuracy = knowledge(model, process, grid, survivors, judged, streams[0], progress).accuracy()
     return Evaluation(
         seed=seed,
         grid=grid,

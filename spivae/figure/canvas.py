@@ -22,7 +22,7 @@ _MARKERS_A_COLUMN = 0.5
 
 
 def paint_strokes(cells: Cells, frame: Frame, drawn: list[Stroke], look: Look, raster: Raster) -> None:
-    """Merge the dots of all strokes; a cell takes the colour of the stroke with most dots in it.
+    """Merge the dots of all strokes; a cell takes the colour of the stroke in front, or with most dots in it.
 
     `raster` turns a stroke into one code a cell, (rows, columns): bits of braille or of quadrants, or 1.
     """
@@ -41,13 +41,13 @@ def paint_strokes(cells: Cells, frame: Frame, drawn: list[Stroke], look: Look, r
             dots |= codes
             if stroke.guide and not look.ascii:
                 guides |= codes
-            owner = np.where((count >= most) & (count > 0), index, owner)
+            owner = np.where(((count >= most) | stroke.style.front) & (count > 0), index, owner)
             most = np.maximum(most, count)
         dots |= guides
         for row, column in np.argwhere(owner >= 0).tolist():
             style = layer[owner[row, column]].style
             glyph = _glyph(int(dots[row, column]), style.marker, look)
-            cells.put_over(frame.left + column, frame.top + row, glyph, style.fg)
+            cells.put_over(frame.left + column, frame.top + row, glyph, style.fg, bold=style.front)
         for stroke in layer:
             _paint_markers(cells, frame, stroke, look)
 

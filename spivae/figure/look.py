@@ -9,12 +9,14 @@ from typing import Literal
 from spivae.figure.letters import ascii_text, single_cells
 from spivae.figure.palettes import (
     ANSI_RAMP,
+    BACKGROUNDS,
     CATEGORIES,
     FRAME,
     LABELS,
     MUTED,
     WARNING,
     XTERM_RAMP,
+    between,
     to_xterm,
     viridis,
 )
@@ -83,6 +85,18 @@ class Look:
         """The colour of a curve in an ordered family, readable on the background."""
         fraction = min(max(fraction, 0.0), 1.0)
         return self.heat(0.25 + 0.75 * fraction if self.dark else 0.85 * fraction)
+
+    def faint(self, color: str | None) -> str | None:
+        """A colour half way to the background, for what stands behind a curve; grey where there are 16."""
+        if color is None or not color.startswith("#"):
+            return self.muted
+        return self._hex(between(color, BACKGROUNDS[self.dark]))
+
+    def bright(self, color: str | None) -> str | None:
+        """A colour half way to that of the words, for the curve of a family that is looked at."""
+        if color is None or not color.startswith("#"):
+            return color
+        return self._hex(between(color, BACKGROUNDS[not self.dark]))
 
     def heat(self, fraction: float) -> str | None:
         """The colour of a value in a heatmap, 0 to 1."""

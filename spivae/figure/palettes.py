@@ -42,6 +42,7 @@ WARNING: dict[str, tuple[str | None, ...]] = {
     "16 dark": ("ansi_bright_red",),
     "16 light": ("ansi_red",),
 }
+BACKGROUNDS = ("#FFFFFF", "#101418")  # of light and of dark terminals, about
 ANSI_RAMP = (
     "ansi_magenta",
     "ansi_blue",
@@ -73,6 +74,12 @@ def viridis(fraction: float) -> str:
     rest = place - index
     pair = zip(_VIRIDIS_RGB[index], _VIRIDIS_RGB[index + 1], strict=True)
     return "#" + "".join(f"{round(low + rest * (high - low)):02X}" for low, high in pair)
+
+
+def between(color: str, other: str) -> str:
+    """The colour half way between two."""
+    pairs = ((int(color[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5))
+    return "#" + "".join(f"{(one + two) // 2:02X}" for one, two in pairs)
 
 
 _CUBE = (0, 95, 135, 175, 215, 255)

@@ -61,7 +61,7 @@ def _draw_line(axes: Axes, layer: Layer, over: float) -> None:
     gap = np.array([np.nan])
     style = line_style(layer.style, dashed=layer.stroke.kind == "dashed")
     if count > _LONG and not muted:
-        style["linewidth"] = 0.7 * LINE
+        style["linewidth"] *= 0.7
     if layer.stroke.pieces:
         axes.plot(
             np.concatenate([part for x, _ in layer.stroke.pieces for part in (x, gap)]),
@@ -108,7 +108,7 @@ def line_style(style: Style, *, dashed: bool) -> dict[str, Any]:
     """Colour, width and dashes of a line of this style, for matplotlib."""
     return {
         "color": style.fg,
-        "linewidth": THIN * 1.2 if style.muted else LINE,
+        "linewidth": THIN * 1.2 if style.muted else LINE * (1.5 if style.front else 1.0),
         "linestyle": _DASHES if dashed else "-",
     }
 

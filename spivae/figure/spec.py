@@ -26,13 +26,15 @@ class _Mark(_Part, frozen=True, kw_only=True, eq=False, tag=True):
 
     `color` picks one of the six categorical colours (each with a marker of its own); `shade` in [0, 1] picks
     from the sequential map instead, for ordered families of curves. Neither: the next categorical colour.
-    `muted` is for theory and guides: grey, behind the data.
+    `muted` is for theory and guides: behind the data, grey, or a fainter shade of the colour it names.
+    `front` is for the one that is looked at: over the others, and bolder.
     """
 
     label: str = ""
     color: int | None = None
     shade: float | None = None
     muted: bool = False
+    front: bool = False
 
 
 class Line(_Mark, frozen=True, kw_only=True, eq=False, tag=True):

@@ -20,12 +20,13 @@ Kind = Literal["line", "dashed", "points"]
 
 @dataclass(frozen=True)
 class Style:
-    """How a mark looks: its colour, its marker (with a category or shade), and whether it stands behind."""
+    """How a mark looks: its colour, its marker (with a category or shade), and where it stands."""
 
     fg: str | None
     marker: str
     muted: bool = False
     shaded: bool = False
+    front: bool = False
 
 
 @dataclass
@@ -48,16 +49,27 @@ def styles(marks: Iterable[Mark], look: Look) -> list[Style]:
         if not look.ascii:
             drawn_with = None
         guide = isinstance(mark, HLine | VLine | Text) and mark.color is None and mark.shade is None
-        if mark.muted or guide:
+        named = mark.color is not None or mark.shade is not None
+        if (mark.muted and not named) or guide:
             chosen.append(Style(look.muted, drawn_with or ".", muted=not isinstance(mark, Text)))
+        elif mark.muted:
+            own = look.category(mark.color) if mark.color is not None else look.shade(_shade(mark))
+            chosen.append(Style(look.faint(own), drawn_with or ".", muted=True))
         elif mark.color is None and mark.shade is not None:
-            shade = mark.shade if np.isfinite(mark.shade) else 0.0
-            chosen.append(Style(look.shade(shade), look.density(shade) if look.ascii else "•", shaded=True))
+            shade, front = _shade(mark), mark.front
+            marker = look.density(shade) if look.ascii else "•"
+            color = look.bright(look.shade(shade)) if front else look.shade(shade)
+            chosen.append(Style(color, marker, shaded=True, front=front))
         else:
             index = following if mark.color is None else mark.color
             following += mark.color is None and not isinstance(mark, Heatmap)
-            chosen.append(Style(look.category(index), drawn_with or look.marker(index)))
+            marker = drawn_with or look.marker(index)
+            chosen.append(Style(look.category(index), marker, front=mark.front))
     return chosen
+
+
+def _shade(mark: Mark) -> float:
+    return mark.shade if mark.shade is not None and np.isfinite(mark.shade) else 0.0
 
 
 def extents(panel: Panel) -> tuple[list[Array], list[Array]]:
@@ -96,7 +108,10 @@ def pairs(mark: Line | Points) -> tuple[Array, Array]:
 
 
 def strokes(panel: Panel, x: Scale, y: Scale, look: Look, columns: int) -> list[Stroke]:
-    """The strokes of a panel in drawing order, muted ones first; `columns` is the canvas width in dots."""
+    """The strokes of a panel in drawing order, muted ones first; `columns` is the canvas width in dots.
+
+    Those that stand in front come last.
+    """
     drawn = []
     for mark, style in zip(panel.marks, styles(panel.marks, look), strict=True):
         stroke = stroke_of(mark, style, x, y, columns)
@@ -104,7 +119,7 @@ def strokes(panel: Panel, x: Scale, y: Scale, look: Look, columns: int) -> list[
             drawn.append(stroke)
     return [
         *_merged(stroke for stroke in drawn if stroke.style.muted),
-        *(s for s in drawn if not s.style.muted),
+        *sorted((s for s in drawn if not s.style.muted), key=lambda s: s.style.front),
     ]
 
 

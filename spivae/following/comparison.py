@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spivae.errors import SpivaeError
@@ -16,14 +17,19 @@ if TYPE_CHECKING:
     from spivae.training.run import Run
 
 _WORDS = 28  # characters of a label
+_OF_RUN = ("lr_scale", "device", "nproc", "nnodes", "threads")  # what a run is trained with beside its recipe
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A run among others: how it stands, and the fields in which it differs from them, by path."""
+    """A run among others: how it stands, and the fields in which it differs from them, by path.
+
+    Of one that cannot be read, `error` says why, and the state is "broken".
+    """
 
     view: RunView
     settings: dict[str, Any]
+    error: str = ""
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -43,24 +49,35 @@ class Comparison:
         self.followers = [RunFollower(path, open_run, draws=False) for path in paths]
         self.runs: list[Compared] = []
         self._views: dict[str, RunView] = {}
+        self._errors: dict[str, str] = {}
 
     def poll(self) -> bool:
-        """Look at all runs; whether anything is new. Those that are gone or broken are left out."""
+        """Look at all runs; whether anything is new. Those that are gone are left out."""
         new = False
         for follower in list(self.followers):
+            path = str(follower.path)
             try:
                 for view in follower.poll():
-                    self._views[str(follower.path)] = view
+                    self._views[path] = view
+                    self._errors.pop(path, None)
                     new = True
-            except SpivaeError:
-                self.followers.remove(follower)
-                self._views.pop(str(follower.path), None)
-                new = True
+            except SpivaeError as error:
+                if (follower.path / "run.json").exists():
+                    new |= self._errors.get(path) != str(error)
+                    self._errors[path] = str(error)
+                    self._views[path] = _broken(self._views.get(path), follower.path)
+                else:
+                    self.followers.remove(follower)
+                    new = True
         if new:
             views = [self._views[str(follower.path)] for follower in self.followers]
-            fields = differences([view.recipe for view in views])
+            fields = differences([view.recipe for view in views]) | _differences_of_runs(views)
             self.runs = [
-                Compared(view, {path: values[number] for path, values in fields.items()})
+                Compared(
+                    view,
+                    {path: values[number] for path, values in fields.items()},
+                    self._errors.get(str(view.path), ""),
+                )
                 for number, view in enumerate(views)
             ]
         return new
@@ -81,17 +98,26 @@ class Comparison:
         """The runs that have a curve in each panel of `figure`, in the order of the curves."""
         return [run for run, follower in zip(self.runs, self.followers, strict=True) if follower.series.step]
 
-    def figure(self, along: Along = "epoch") -> Figure:
-        """Their curves on the same axes."""
+    def figure(self, along: Along = "epoch", chosen: str = "") -> Figure:
+        """Their curves on the same axes, with those of the run at the `chosen` path in front."""
         from spivae.following.overlay import Member, overlay
 
-        labels = self._labels()
-        series = [follower.series for follower in self.followers]
         members = [
-            Member(label, curves, run.view.info)
-            for label, curves, run in zip(labels, series, self.runs, strict=True)
+            Member(
+                label,
+                follower.series,
+                run.view.info,
+                follower.searched,
+                chosen=str(follower.path) == chosen,
+            )
+            for label, follower, run in zip(self._labels(), self.followers, self.runs, strict=True)
         ]
-        return overlay(members, along, min((follower.searched for follower in self.followers), default=1.0))
+        return overlay(members, along)
+
+    def names(self) -> dict[str, str]:
+        """The ends of the runs' ids that tell them apart, by the runs' paths."""
+        ends = _ends([run.view.info.id for run in self.runs])
+        return {str(run.view.path): end for run, end in zip(self.runs, ends, strict=True)}
 
     def _labels(self) -> list[str]:
         """What tells the runs apart: the fields, where they are few and short; else the ends of their ids."""
@@ -102,7 +128,27 @@ class Comparison:
         ]
         if words and all(words) and len(set(words)) == len(words) and max(map(len, words)) <= _WORDS:
             return words
-        return _ends([run.view.info.id for run in self.runs])
+        return list(self.names().values())
+
+
+def _differences_of_runs(views: Sequence[RunView]) -> dict[str, list[Any]]:
+    """What runs that have begun are trained with, where that is not the same for all."""
+    found = {}
+    for name in _OF_RUN:
+        values = [getattr(view.info, name) if view.info.started else None for view in views]
+        if len(set(values) - {None}) > 1:
+            found[name] = values
+    return found
+
+
+def _broken(view: RunView | None, path: Path) -> RunView:
+    """What is shown of a run that cannot be read: what was known of it, or its folder's name."""
+    from spivae.training.run import RunInfo
+
+    if view is None:
+        info = RunInfo(id=path.name, process="", epochs=0, created=0.0)
+        view = RunView(info, "broken", stopping=False, recipe=None, checkpoints=(), path=path)
+    return replace(view, state="broken")
 
 
 def best_of(metrics: Sequence[Mapping[str, Any]]) -> int | None:

@@ -82,46 +82,63 @@ class RunFollower:
         self._recipe: Recipe | None = None
         self._seen: tuple[Any, ...] = ()
         self._between: Between | None = None
+        self._series: RunSeries | None = None
 
     def poll(self, again: bool = False) -> Iterator[RunView]:
         """A view if anything is new (or `again`), several while a long file is read. Raises SpivaeError."""
+        try:
+            yield from self._look(again)
+        except SpivaeError:
+            self._seen = ()  # so that there is a view again, as soon as it can be read
+            raise
+        except OSError as error:
+            self._seen = ()
+            raise SpivaeError(f"{error.filename or self.path}: cannot be read ({error.strerror})") from None
+
+    def _begin(self) -> Run:
         from spivae.following.samples import Between, read_past
         from spivae.following.series import RunSeries
         from spivae.training.metrics import MetricsReader
 
-        if self._run is None:
-            self._run = self._open_run(str(self.path))
-            self._reader, self._series = MetricsReader(self._run.metrics_path), RunSeries()
-            past = read_past(self._run.metrics_path)
-            if past is not None:
-                self._series.restore(past)
-                self._reader.begin_at(past.end)
-                self._between = Between(self._run.metrics_path)
-            try:
-                self._recipe = self._run.recipe
-            except SpivaeError:
-                self._recipe = None  # the curves can be shown without it
-        files = self._signature(self._run)
+        run = self._open_run(str(self.path))
+        self._reader, self._series, self._between = MetricsReader(run.metrics_path), RunSeries(), None
+        past = read_past(run.metrics_path)
+        if past is not None:
+            self.series.restore(past)
+            self._reader.begin_at(past.end)
+            self._between = Between(run.metrics_path)
+        try:
+            self._recipe = run.recipe
+        except SpivaeError:
+            self._recipe = None  # the curves can be shown without it
+        return run
+
+    def _look(self, again: bool) -> Iterator[RunView]:
+        from spivae.following.samples import Between
+
+        run = self._run = self._run or self._begin()
+        files = self._signature()
         if files != self._seen and files[:1] != self._seen[:1]:
-            self._run.refresh()
+            run.refresh()
         # the trainer may vanish without a trace in any file, and Slurm writes none
-        state = self._run.state()
-        seen = (*files, state, _job_words(self._run.info, state))
+        state = run.state()
+        seen = (*files, state, _job_words(run.info, state))
         found_more = bool(self._seen) and self._look_between()
         if seen == self._seen and not again and not found_more:
             return
-        self._seen = seen
         shown = time.monotonic()
         while records := self._reader.poll(CHUNK):
-            before = self._series.step
-            self._series.feed(records)
-            if self._between is not None and self._series.step < before:
+            before = self.series.step
+            self.series.feed(records)
+            if self._between is not None and self.series.step < before:
                 # resumed from before: what was found of the steps that come again counts no more
-                self._between = Between(self._run.metrics_path)
+                self._between = Between(run.metrics_path)
             if time.monotonic() - shown > SHOW_SECONDS:
                 shown = time.monotonic()
-                yield self._view(self._run)
-        yield self._view(self._run)
+                yield self._view(run)
+        view = self._view(run)
+        self._seen = seen  # only now: what could not be shown is new the next time too
+        yield view
 
     def _look_between(self) -> bool:
         """Look for spikes between the samples of a long file, for a moment; whether there was more to see."""
@@ -129,7 +146,7 @@ class RunFollower:
             return False
         end = time.monotonic() + BETWEEN_SECONDS
         while (found := self._between.read()) is not None:
-            self._series.widen(*found)
+            self.series.widen(*found)
             if time.monotonic() > end:
                 return True
         self._between = None
@@ -142,17 +159,21 @@ class RunFollower:
 
     @property
     def series(self) -> RunSeries:
-        """The curves so far, once `poll` has looked."""
+        """The curves so far; those of a run that cannot be read have no step."""
+        if self._series is None:
+            from spivae.following.series import RunSeries
+
+            self._series = RunSeries()
         return self._series
 
-    def _signature(self, run: Run) -> tuple[tuple[int, int], ...]:
+    def _signature(self) -> tuple[tuple[int, int], ...]:
         names = ("run.json", "metrics.jsonl", "log.txt", "STOP", "checkpoints", "tags.txt")
-        return tuple(_stamp(run.path / name) for name in names)
+        return tuple(_stamp(self.path / name) for name in names)
 
     def _view(self, run: Run) -> RunView:
         from spivae.following.figure import figure
 
-        series, info = self._series, run.info
+        series, info = self.series, run.info
         size = _stamp(run.metrics_path)[1]
         recipe = self._recipe
         true = recipe.model_args.true_beta if recipe is not None else None

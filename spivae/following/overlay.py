@@ -27,17 +27,24 @@ _LEAST_KL = 1e-2
 
 @dataclass(frozen=True)
 class Member:
-    """One of the runs: its curves, and the label that tells it from the others."""
+    """One of the runs: its curves, and the label that tells it from the others.
+
+    `searched` is the share of a sampled past that was searched for single spikes; `chosen` is the one that is
+    looked at.
+    """
 
     label: str
     series: RunSeries
     info: RunInfo
+    searched: float = 1.0
+    chosen: bool = False
 
 
-def overlay(members: Sequence[Member], along: Along = "epoch", searched: float = 1.0) -> Figure:
+def overlay(members: Sequence[Member], along: Along = "epoch") -> Figure:
     """Loss, and -ELBO, NLL and KL of the validations, of all runs along epochs, steps or hours.
 
-    The caption tells where not all of a sampled past has been `searched` for single spikes.
+    The chosen run stands in front, and the losses of its batches behind it. The caption tells where a sampled
+    past whose batches are shown was not searched through for single spikes.
     """
     shown = [member for member in members if member.series.step]
     end = max((_place(member, along, np.array([member.series.epoch]))[0] for member in shown), default=0.0)
@@ -48,7 +55,8 @@ def overlay(members: Sequence[Member], along: Along = "epoch", searched: float =
         _panel(shown, along, x, "KL", _sum_of_kl, log=True),
         _panel(shown, along, x, "NLL", lambda row: row.get("nll")),
     )
-    return Figure(panels=panels, columns=2, caption=sampled(searched) if len(shown) <= _RAW else "")
+    searched = min((member.searched for member in shown if _has_raw(member, shown)), default=1.0)
+    return Figure(panels=panels, columns=2, caption=sampled(searched))
 
 
 def _place(member: Member, along: Along, epochs: Array) -> Array:
@@ -61,30 +69,45 @@ def _place(member: Member, along: Along, epochs: Array) -> Array:
     return np.interp(epochs, np.append(member.series.x, member.series.epoch), hours)
 
 
-def _look(number: int, count: int) -> dict[str, Any]:
-    """The colour of a run among so many; labels of many shades are those of the first and the last."""
+def _color(number: int, count: int) -> dict[str, Any]:
+    """The colour of a run among so many."""
     return {"color": number} if count <= COLORS else {"shade": number / (count - 1)}
 
 
-def _label(member: Member, number: int, count: int) -> str:
-    return member.label if count <= COLORS or number in (0, count - 1) else ""
+def _look(member: Member, number: int, count: int) -> dict[str, Any]:
+    """How a run's curves look; of many shades the first, the last and the chosen one have a label."""
+    labelled = count <= COLORS or number in (0, count - 1) or member.chosen
+    return {
+        "label": member.label if labelled else "",
+        "front": member.chosen,
+        **_color(number, count),
+    }
+
+
+def _has_raw(member: Member, members: Sequence[Member]) -> bool:
+    return member.chosen or len(members) <= _RAW
 
 
 def _loss_panel(members: Sequence[Member], along: Along, x: Axis) -> Panel:
-    """The smoothed loss of the batches; of a few runs with the losses themselves behind it."""
+    """The smoothed loss of the batches, of the chosen run and of a few with the losses themselves behind."""
     raw, smooth, tops = [], [], []
     for number, member in enumerate(members):
         series = member.series
-        at, batches = series.raw("loss")
-        if len(members) <= _RAW:
-            raw.append(Line(x=_place(member, along, at), y=batches, muted=True))
+        if _has_raw(member, members):
+            at, batches = series.raw("loss")
+            color = _color(number, len(members))
+            line = Line(x=_place(member, along, at), y=batches, muted=True, front=member.chosen, **color)
+            raw.append(line)
         values = series.curve("smooth")
         tops.append((values, 0.9))
-        look = _look(number, len(members))
-        label = _label(member, number, len(members))
-        smooth.append(Line(x=_place(member, along, series.x), y=values, label=label, **look))
+        look = _look(member, number, len(members))
+        smooth.append(Line(x=_place(member, along, series.x), y=values, **look))
     low, high = trimmed_limits(tops)
-    return Panel(marks=(*raw, *smooth), x=x, y=Axis(label="loss", unit="nats/step", low=low, high=high))
+    return Panel(
+        marks=(*sorted(raw, key=lambda line: line.front), *smooth),
+        x=x,
+        y=Axis(label="loss", unit="nats/step", low=low, high=high),
+    )
 
 
 def _panel(
@@ -101,9 +124,8 @@ def _panel(
     for number, member in enumerate(members):
         rows = [(row["epoch"], found) for row in member.series.epochs if (found := value(row)) is not None]
         table = np.array(rows, dtype=np.float64).reshape(-1, 2)
-        look = _look(number, len(members))
-        name = _label(member, number, len(members))
-        marks.append(Line(x=_place(member, along, table[:, 0]), y=table[:, 1], label=name, **look))
+        look = _look(member, number, len(members))
+        marks.append(Line(x=_place(member, along, table[:, 0]), y=table[:, 1], **look))
         tops.append((table[:, 1], 0.9))
     if log:
         limits = log_limits(np.concatenate([values for values, _ in tops] or [np.zeros(0)]), _LEAST_KL)

@@ -8,14 +8,17 @@ spikes that samples miss.
 
 from __future__ import annotations
 
-import mmap
 import os
+from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from spivae.following.records import Epoch, Step, is_whole
 
 LONG = 8 << 20  # bytes of a file that is sampled; a shorter one is read whole in a moment
 PLACES = 1024
@@ -24,38 +27,10 @@ _LINES = 24  # at each place
 _CELLS = 128  # epochs of which the parameter cells are decoded
 _EPOCH = b'{"kind":"epoch"'
 _MOST_LINE = 1 << 20
+_PLACE = 32 << 10  # bytes that are read at each place
+_BLOCK = 4 << 20  # bytes of a search for epochs
 
 Array = npt.NDArray[np.float64]
-
-
-class Step(msgspec.Struct):
-    """What is drawn of a step."""
-
-    step: int
-    epoch: float
-    kl: list[float | None]
-    lr: float
-    beta: float
-    seconds: float
-    loss: float | None = None
-    kind: str = ""
-    phase: int = 0
-
-
-class _Epoch(msgspec.Struct):
-    """An epoch without its cells, which are passed over in a tenth of the time."""
-
-    epoch: int
-    step: int
-    seconds: float
-    phase: int = 0
-    train_loss: float | None = None
-    nll: float | None = None
-    kl: list[float | None] = []
-    neg_elbo: float | None = None
-    surviving: list[int] = []
-    beta: float | None = None
-    kind: str = "epoch"
 
 
 class _Loss(msgspec.Struct):
@@ -69,7 +44,7 @@ class _Loss(msgspec.Struct):
 
 _step = msgspec.json.Decoder(Step)
 _loss = msgspec.json.Decoder(_Loss)
-_epoch = msgspec.json.Decoder(_Epoch)
+_epoch = msgspec.json.Decoder(Epoch)
 _record = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -82,25 +57,29 @@ class Past(msgspec.Struct):
 
 
 def read_past(path: Path) -> Past | None:
-    """A long file's past; None for a file that is short enough to be read whole, or for none at all."""
+    """A long file's past; None for a file that is short enough to be read whole, or for none at all.
+
+    Raises OSError where it cannot be read. It is not mapped into memory: a file that is cut meanwhile would
+    then end this process.
+    """
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
+        with open(path, "rb", buffering=0) as file:
+            descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
             if size < LONG:
                 return None
-            with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
-                places, end = _places(data, data.rfind(b"\n", 0, size - TAIL) + 1)
-                return Past(places, _epochs(data, end), end) if places else None
+            last = os.pread(descriptor, _MOST_LINE, size - TAIL - _MOST_LINE)
+            places, end = _places(descriptor, size - TAIL - len(last) + last.rfind(b"\n") + 1)
+            return Past(places, _epochs(file, end), end) if places else None
     except FileNotFoundError:
         return None
 
 
-def _places(data: mmap.mmap, end: int) -> tuple[list[list[Step]], int]:
+def _places(descriptor: int, end: int) -> tuple[list[list[Step]], int]:
     """The steps at each place, the newest attempt's where some were repeated; the byte after the last."""
     kept: list[list[Step]] = []
     seen = 0
     for at in np.linspace(0, end, PLACES, endpoint=False, dtype=np.int64).tolist():
-        steps, after = _steps(data, data.find(b"\n", at, end) + 1 if at else 0, end)
+        steps, after = _steps(descriptor, at, end)
         if steps:
             while kept and kept[-1][-1].step >= steps[0].step:
                 kept.pop()
@@ -109,17 +88,28 @@ def _places(data: mmap.mmap, end: int) -> tuple[list[list[Step]], int]:
     return kept, seen
 
 
-def _steps(data: mmap.mmap, at: int, end: int) -> tuple[list[Step], int]:
-    """The steps of the next lines, without those that are torn or something else; the byte after them."""
+def _steps(descriptor: int, at: int, end: int) -> tuple[list[Step], int]:
+    """The steps of the next whole lines, and the byte after them."""
+    size = _PLACE
+    while True:
+        data = os.pread(descriptor, min(size, end - at), at)
+        found, after = _steps_of(data, data.find(b"\n") + 1 if at else 0)
+        if found or len(data) < size or size >= _MOST_LINE:
+            return found, at + after
+        size *= 8  # an epoch with many cells is in the way
+
+
+def _steps_of(data: bytes, at: int) -> tuple[list[Step], int]:
+    """The steps of lines from a byte on, without those that are torn or something else; the byte after."""
     found: list[Step] = []
     for _ in range(_LINES):
-        stop = data.find(b"\n", at, min(end, at + _MOST_LINE))
+        stop = data.find(b"\n", at)
         if stop < 0:
             break
         if data[at : at + len(_EPOCH)] != _EPOCH:
             try:
                 step = _step.decode(data[at:stop])
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeError):
                 pass
             else:
                 if found and step.step <= found[-1].step:
@@ -129,26 +119,36 @@ def _steps(data: mmap.mmap, at: int, end: int) -> tuple[list[Step], int]:
     return found, at
 
 
-def _epochs(data: mmap.mmap, end: int) -> list[dict[str, Any]]:
+def _epochs(file: FileIO, end: int) -> list[dict[str, Any]]:
     """All ends of epochs, the newest of each; some evenly spread ones, and the last, with their cells."""
-    spans, at = [], data.find(_EPOCH, 0, end)
-    while at >= 0:
-        stop = data.find(b"\n", at, end)
-        spans.append((at, stop))
-        at = data.find(_EPOCH, stop, end)
+    spans = list(_epoch_spans(file, end))
     whole = set(np.linspace(0, len(spans) - 1, min(len(spans), _CELLS)).round().astype(int).tolist())
     found: list[dict[str, Any]] = []
     for number, (first, last) in enumerate(spans):
         try:
-            line = data[first:last]
+            line = os.pread(file.fileno(), last - first, first)
             record = _record.decode(line) if number in whole else msgspec.structs.asdict(_epoch.decode(line))
-            epoch = record["epoch"]
-        except (msgspec.DecodeError, KeyError):
+        except (msgspec.DecodeError, UnicodeError):
             continue
-        while found and found[-1]["epoch"] >= epoch:
+        if not is_whole(record):
+            continue
+        while found and found[-1]["epoch"] >= record["epoch"]:
             found.pop()  # a later attempt has repeated it
         found.append(record)
     return found
+
+
+def _epoch_spans(file: FileIO, end: int) -> Iterator[tuple[int, int]]:
+    """Where the records of epochs begin and end."""
+    block, begin = bytearray(_BLOCK), 0
+    while begin < end and file.seek(begin) == begin and (count := file.readinto(block)):
+        lines = block.rfind(b"\n", 0, min(count, end - begin)) + 1
+        at = block.find(_EPOCH, 0, lines)
+        while at >= 0:
+            stop = block.find(b"\n", at, lines)
+            yield begin + at, begin + stop
+            at = block.find(_EPOCH, stop, lines)
+        begin += lines or count  # a line as long as all this is passed over
 
 
 class Between:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from spivae.following.records import is_whole
+
 if TYPE_CHECKING:
-    from spivae.following.samples import Past, Step
+    from spivae.following.records import Step
+    from spivae.following.samples import Past
 
 Array = npt.NDArray[np.float64]
 
@@ -150,13 +153,13 @@ class RunSeries:
         return self._latents
 
     def feed(self, records: Sequence[dict[str, Any]]) -> None:
-        """Take records in; those that lack what they must have are left out.
+        """Take records in; those that are not as a trainer writes them are left out.
 
         A step or an epoch that was there before begins the rest anew: the run was resumed, and what a later
         attempt writes supersedes what an earlier one did, or its file was replaced.
         """
         begin = 0
-        known = [record for record in records if _is_whole(record)]
+        known = [record for record in records if is_whole(record)]
         for index, record in enumerate(known):
             if record["kind"] == "epoch":
                 self._take_steps(known[begin:index])
@@ -356,17 +359,6 @@ class RunSeries:
             return None
         done, took = self.step - begin[0], self.last["seconds"] - begin[1]
         return max(0, steps - self.step) * took / done if done > 0 and took > 0 else None
-
-
-_STEP_KEYS = ("step", "epoch", "loss", "kl", "lr", "beta", "seconds")
-_EPOCH_KEYS = ("epoch", "step", "seconds")
-
-
-def _is_whole(record: dict[str, Any]) -> bool:
-    """Whether a record is a step or an epoch with all that is needed of it."""
-    kind = record.get("kind")
-    needed: Iterable[str] = {"step": _STEP_KEYS, "epoch": _EPOCH_KEYS}.get(str(kind), ("",))
-    return all(key in record for key in needed)
 
 
 def _moment(record: dict[str, Any]) -> tuple[int, float]:

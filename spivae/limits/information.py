@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spivae.dataset import Grid, simulate
+from spivae.cell_sums import CellSums
+from spivae.dataset import Grid, rows_at_once, simulate_grid
 from spivae.errors import SpivaeError
-from spivae.limits.gaussian import likelihoods
+from spivae.limits.gaussian import likelihoods, parts
 from spivae.limits.moments import AT_ONCE, checked_first, checked_theta, covariances, require_limits, root_of
 from spivae.limits.shapes import Shapes, shapes_of
 from spivae.process import Process
@@ -92,24 +93,29 @@ def limits(
     checked_first(receptive_field, steps)
     window = receptive_field if window is None else window
     per_cell = max(2, math.ceil(n / len(cells)))
-    x = simulate(process, np.repeat(cells, per_cell, axis=0), steps, rng).displacements[:, 0]
-    whole, first = information(process, x, cells), np.zeros(len(x))
-    if receptive_field:
-        first = information(process, x[:, :receptive_field], cells)
+    sums = CellSums(len(cells), 3)
+    for block in parts(per_cell, rows_at_once(steps) // len(cells)):
+        count = block.stop - block.start
+        x = simulate_grid(process, grid, count, steps, rng).displacements[:, 0]
+        whole, first = information(process, x, cells), np.zeros(len(x))
+        if receptive_field:
+            first = information(process, x[:, :receptive_field], cells)
+        sums.add(np.stack([whole, first, whole - first], axis=-1).reshape(len(cells), count, 3))
+    mean, error = sums.mean.mean(axis=0), sums.error
     return Limits(
         process=process.name,
         steps=steps,
         receptive_field=receptive_field,
         window=window,
         cells=len(cells),
-        n=len(x),
+        n=sums.n,
         entropy=float(entropies(process, cells, steps, receptive_field, window).mean()),
         entropy_all_past=float(entropies(process, cells, steps, receptive_field).mean()),
-        information=float(whole.mean()),
-        information_se=_standard_error(whole, per_cell),
-        information_first=float(first.mean()),
-        information_first_se=_standard_error(first, per_cell),
-        floor_se=_standard_error(whole - first, per_cell) / (steps - receptive_field),
+        information=float(mean[0]),
+        information_se=float(error[0]),
+        information_first=float(mean[1]),
+        information_first_se=float(error[1]),
+        floor_se=float(error[2]) / (steps - receptive_field),
     )
 
 
@@ -184,12 +190,6 @@ def optimal_kl(limits: Limits, d: float, weight: float) -> float:
     if weight <= 0:
         raise SpivaeError(f"weight: needs to be above 0, not {weight}")
     return limits.information - d / 2 * math.log(weight)
-
-
-def _standard_error(values: Array, per_cell: int) -> float:
-    """That of the mean of values (cells * per_cell,), cell by cell."""
-    within = values.reshape(-1, per_cell).var(axis=1, ddof=1)
-    return float(np.sqrt(within.mean() / len(values)))
 
 
 def _log_sd(process: Process, theta: Array, covariance: Array, window: int | None) -> Array:

@@ -28,20 +28,21 @@ def log_powers(x: Tensor) -> Tensor:
     """Features (B, F) of displacements x (B, L): of time, of frequency, and their root mean square."""
     power = x.square()
     mean = power.mean(1, keepdim=True) + _TINY
-    of_time, of_frequency = (weights.to(x) for weights in _weights(x.shape[1]))
+    of_time, of_frequency = (weights.to(x.dtype) for weights in _weights(x.shape[1], x.device))
     spectrum = torch.fft.rfft(x)[:, 1 : len(of_frequency.T) + 1].abs().square() / x.shape[1]
     relative = torch.cat([power @ of_time.T, spectrum @ of_frequency.T], dim=1) / mean
     size = (0.5 * torch.log(mean) - _CENTRE) / _SPREAD
     return torch.cat([torch.log(relative + _FLOOR), size], dim=1)
 
 
-@functools.cache
-def _weights(length: int) -> tuple[Tensor, Tensor]:
+@functools.lru_cache(maxsize=8)  # of a few lengths; on the device, so that no step copies them there
+@torch.inference_mode(False)  # kept for trainings too, whichever comes first
+def _weights(length: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Weights (.., L) of the squares in time and (.., L // 2) of the periodogram; each row sums to one."""
     time = torch.arange(1, length + 1, dtype=torch.float64)
     # the frequency of which a difference is made, so that a differenced power law stays one
     frequency = 2 * torch.sin(math.pi * torch.arange(1, length // 2 + 1, dtype=torch.float64) / length)
-    return _rows(time), _rows(frequency)
+    return _rows(time).to(device), _rows(frequency).to(device)
 
 
 def _rows(places: Tensor) -> Tensor:

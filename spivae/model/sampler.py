@@ -81,25 +81,22 @@ def sample(
 
     def work(thread: int, rows: slice) -> None:
         tell = progress if thread == 0 else None
-        try:
-            with torch.inference_mode():
-                maker = stepper(
-                    model,
-                    rows.stop - rows.start,
-                    None if c is None else c[rows],
-                    None if g is None else g[rows],
-                )
-                parts = [part[:, rows].split(1) for part in (made, uniform, normal)]
-                for step in _steps(maker, model.args.first_predicted, *parts):
-                    if ended.is_set():  # another thread has failed
-                        return
-                    if tell is not None and step % 100 == 0:
-                        tell(step, steps)
-        except BaseException:
-            ended.set()
-            raise
+        with torch.inference_mode():
+            maker = stepper(
+                model,
+                rows.stop - rows.start,
+                None if c is None else c[rows],
+                None if g is None else g[rows],
+            )
+            parts = [part[:, rows].split(1) for part in (made, uniform, normal)]
+            for step in _steps(maker, model.args.first_predicted, *parts):
+                if ended.is_set():  # another thread has failed, or the caller was interrupted
+                    return
+                if tell is not None and step % 100 == 0:
+                    tell(step, steps)
 
-    in_threads(work, batch, _FOR_A_THREAD if weight.device.type == "cpu" else batch)
+    least = _FOR_A_THREAD if weight.device.type == "cpu" else batch
+    in_threads(work, batch, least, give_up=ended.set)
     return made[-steps:].T.contiguous()
 
 

@@ -61,7 +61,8 @@ class ScaledVAE(Autoencoder):
         Steps past those of the training are conditioned as its last one.
         """
         args = self.args
-        between, log_time = (part.to(z) for part in _times(args.o_dim, args.knots, length or args.o_dim))
+        times = _times(args.o_dim, args.knots, length or args.o_dim, z.device)
+        between, log_time = (part.to(z.dtype) for part in times)
         hidden = self.decoder(z)
         knots = self.at_knots(hidden).view(len(z), args.knots, -1)
         made = between @ knots  # (B, length, C + 1)
@@ -70,18 +71,19 @@ class ScaledVAE(Autoencoder):
         return made[..., :-1], log_scale, None if self.taps is None else self.taps(hidden)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=8)  # of a few lengths; on the device, so that no step copies them there
 @torch.inference_mode(False)  # kept for trainings too, whichever comes first
-def _times(trained: int, knots: int, length: int) -> tuple[Tensor, Tensor]:
+def _times(trained: int, knots: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """What makes values at each step of those at the knots (length, K); ln t around its mean (length,)."""
     log_time = torch.arange(1, trained + 1, dtype=torch.float64).log()
     mean = log_time.mean()
     log_time = log_time[torch.arange(length).clamp(max=trained - 1)]
     place = log_time / math.log(trained) * (knots - 1)
-    before = place.long().clamp(max=knots - 2)
-    after = (place - before)[:, None]
-    between = F.one_hot(before, knots) * (1 - after) + F.one_hot(before + 1, knots) * after
-    return between.float(), (log_time - mean).float()
+    before = place.long().clamp(max=knots - 2)[:, None]
+    after = place[:, None] - before
+    between = torch.zeros(length, knots)
+    between.scatter_(1, before, (1 - after).float()).scatter_(1, before + 1, after.float())
+    return between.to(device), (log_time - mean).float().to(device)
 
 
 class ScaledWaveNetVAE(WaveNetVAE):

@@ -15,6 +15,7 @@ class Job(msgspec.Struct, frozen=True):
     uid: int  # of the user whose job it is
     restart: int = 0
     submitted: float = 0.0  # seconds since the epoch
+    cluster: str = ""  # where that is known: numbers of jobs are a cluster's own
 
     @classmethod
     def of_process(cls, environment: Mapping[str, str] = os.environ) -> Job | None:
@@ -28,6 +29,7 @@ class Job(msgspec.Struct, frozen=True):
             f"{array}_{task}" if array and task else number,
             os.getuid(),
             int(restart) if restart.isdecimal() else 0,
+            cluster=environment.get("SLURM_CLUSTER_NAME", ""),
         )
 
     @staticmethod
@@ -37,4 +39,10 @@ class Job(msgspec.Struct, frozen=True):
 
     def is_before(self, other: Job | None) -> bool:
         """Whether this is an earlier beginning of the same job; Slurm has ended it before the later one."""
-        return other is not None and self.id == other.id and self.restart < other.restart
+        return other is not None and self.is_same(other) and self.restart < other.restart
+
+    def is_same(self, other: Job) -> bool:
+        """Whether it is one job, in whichever beginning."""
+        return self.id == other.id and (
+            not self.cluster or not other.cluster or self.cluster == other.cluster
+        )

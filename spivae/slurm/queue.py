@@ -8,6 +8,7 @@ have ended. Only how older ones have ended is known to the accounting, where the
 from __future__ import annotations
 
 import functools
+import os
 import re
 import threading
 import time
@@ -45,8 +46,15 @@ _ENDS = {
 }
 
 
+_SILENT, _NEW = "Slurm does not say how it is", "submitted just now"
+
+
 class Standing(NamedTuple):
-    """How a job stands: what that means for us, and Slurm's own word and reason."""
+    """How a job stands: what that means for us, and Slurm's own word and reason.
+
+    One that has ended without a word is missing where it should be listed. `reason` is also why nothing is
+    known.
+    """
 
     phase: Phase
     state: str = ""
@@ -73,11 +81,28 @@ def ask_squeue(uids: Collection[int]) -> Answer:
     return jobs
 
 
+def ask_cluster() -> str:
+    """The name of the cluster that Slurm's programs speak of here; "" where it is not to be had."""
+    try:
+        said = os.environ.get("SLURM_CLUSTER_NAME") or call(
+            "scontrol", "show", "config", seconds=TIMEOUT_SECONDS
+        )
+    except SlurmError:  # squeue tells of the same trouble
+        return ""
+    found = re.search(r"^(?:ClusterName *= *)?(\S+)$", said, re.MULTILINE)
+    return found[1] if found else ""
+
+
 class Queue:
     """The queue as it was seen last, for all threads. `problem` says why it cannot be seen."""
 
-    def __init__(self, ask: Callable[[Collection[int]], Answer] = ask_squeue) -> None:
-        self._ask = ask
+    def __init__(
+        self,
+        ask: Callable[[Collection[int]], Answer] = ask_squeue,
+        ask_cluster: Callable[[], str] = ask_cluster,
+    ) -> None:
+        self._ask, self._ask_cluster = ask, ask_cluster
+        self._cluster: str | None = None
         self._jobs: Answer = {}
         self._uids: set[int] = set()
         self._seen = 0.0  # when, in seconds since the epoch
@@ -87,8 +112,8 @@ class Queue:
 
     def look(self, job: Job, *, fresh: bool = False) -> Standing:
         """How a job stands, seen at most `KEPT_SECONDS` ago, or now where it must be `fresh`."""
-        if not _is_user(job.uid):
-            return Standing("unknown")
+        if not (_is_user(job.uid) and self.is_here(job)):
+            return Standing("unknown", reason=_SILENT)
         with self._lock:
             new_user = job.uid not in self._uids
             failing = self.problem is not None and time.monotonic() < self._until
@@ -96,15 +121,35 @@ class Queue:
                 self._uids.add(job.uid)
                 self._refresh()
             if self.problem is not None:
-                return Standing("unknown")
+                return Standing("unknown", reason=_SILENT)
             found = self._jobs.get(job.id)
             seen = self._seen
         if found is None:  # of an array, Slurm forgets at once what is cancelled before it has begun
-            is_new = seen < job.submitted + CLOCKS_SECONDS
-            return Standing("unknown" if is_new else "ended")
+            if seen < job.submitted + CLOCKS_SECONDS:
+                return Standing("unknown", reason=_NEW)
+            # many a cluster shows nobody the jobs of others
+            return Standing("ended") if job.uid == os.getuid() else Standing("unknown", reason=_SILENT)
         state, reason = found
         phase: Phase = "waiting" if state in _WAITING else "active" if state in _ACTIVE else "ended"
         return Standing(phase, state, "" if reason == "None" else reason)
+
+    def cluster(self) -> str:
+        """The cluster that is asked; "" where it does not tell its name."""
+        with self._lock:
+            if self._cluster is None:
+                self._cluster = self._ask_cluster()
+            return self._cluster
+
+    def is_here(self, job: Job) -> bool:
+        """Whether a job is this cluster's, as far as is known; several may share their files."""
+        return not job.cluster or self.cluster() in ("", job.cluster)
+
+    def check_here(self, job: Job) -> None:
+        """Raise SlurmError for a job of another cluster: here, its number may be another job's."""
+        if not self.is_here(job):
+            raise SlurmError(
+                f"Slurm job {job.id} is one of cluster {job.cluster}, and this is {self.cluster()}; go there"
+            )
 
     def _refresh(self) -> None:
         self._seen = time.time()
@@ -143,8 +188,7 @@ def describe(job: Job) -> str:
     """How a job stands, in words for people: `Slurm job 12 ran out of time`."""
     standing = queue.look(job)
     if standing.phase == "unknown":
-        silent = queue.problem is not None or not _is_user(job.uid)
-        return f"Slurm job {job.id} ({'Slurm does not say how it is' if silent else 'submitted just now'})"
+        return f"Slurm job {job.id} ({standing.reason})"
     if standing.phase != "ended":
         why = f" ({standing.reason})" if standing.reason and standing.phase == "waiting" else ""
         word = "waits" if standing.phase == "waiting" else "has begun"

@@ -100,10 +100,10 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def submit_held(path: Path) -> str:
-    """Hand the script in a file to Slurm, which holds it; the job's number. Raises SlurmError.
+def submit_held(path: Path) -> tuple[str, str]:
+    """Hand the script in a file to Slurm, which holds it; the job's number, and its cluster or "".
 
-    Options in the script win over those in the user's environment.
+    Options in the script win over those in the user's environment. Raises SlurmError.
     """
     keys = re.findall(r"^#SBATCH --([a-z-]+)", path.read_text(), re.MULTILINE)
     names = ["SBATCH_" + key.upper().replace("-", "_") for key in keys]
@@ -111,10 +111,10 @@ def submit_held(path: Path) -> str:
     names += ["SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_NO_REQUEUE", "SBATCH_REQUEUE", "SBATCH_TEST_ONLY"]
     said = call("sbatch", "--parsable", "--hold", str(path), without=names)
     # on several clusters, `number;cluster`; a site's own remarks may stand before it
-    number = said.strip().rpartition("\n")[2].partition(";")[0]
+    number, _, cluster = said.strip().rpartition("\n")[2].partition(";")
     if not number.isdecimal():
         raise SlurmError(f"sbatch: answered {said.strip()[:80]!r}, which is no number of a job")
-    return number
+    return number, cluster
 
 
 def release(number: str) -> None:

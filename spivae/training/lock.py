@@ -2,18 +2,21 @@
 
 The file LOCK says who trains: host, pid, and when that process started. It is made with O_EXCL, which
 network file systems honour too, and the trainer touches it again and again: its age is the heartbeat by
-which other hosts tell a running trainer from a lost one.
+which other hosts tell a running trainer from a lost one. Locks of the system's own are not asked for:
+on network file systems there may be none, or they may be each host's.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import socket
 import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -24,7 +27,7 @@ from spivae.slurm.job import Job
 
 BEAT_SECONDS = 10.0
 _HANDOVER_SECONDS = 30.0  # how long a trainer waits for its launcher to give it the lock
-_TORN_SECONDS = 10.0  # a lock without an owner for so long was left by someone who died while taking it
+_TORN_SECONDS = 10.0  # what is there for a moment was left, after so long, by someone who died in it
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -46,15 +49,14 @@ class Owner(msgspec.Struct, frozen=True):
 
     @property
     def gone(self) -> bool:
-        """Whether it is known to have ended; of another host only Slurm knows."""
+        """Whether it is known to have ended, whatever its heartbeat may be."""
         if self.here:
             return not is_alive(self.pid, self.pid_started)
-        if self.job is None:
-            return False
         # Slurm begins a job again, on whichever node, only once it has ended it
-        return self.job.is_before(Job.of_process()) or self._is_over()
+        return self.job is not None and self.job.is_before(Job.of_process())
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether Slurm runs its job no more; on a node that Slurm has lost, the process may go on."""
         from spivae.slurm.queue import queue
 
         return self.job is not None and queue.look(self.job, fresh=True).phase in ("waiting", "ended")
@@ -81,6 +83,14 @@ class LockLost(WorkFailed):
     """The run was taken away while it was trained: by another trainer, or by whoever deleted it."""
 
 
+class _Found(NamedTuple):
+    """A lock as it was seen; it is another one where anything differs."""
+
+    content: bytes
+    inode: int
+    touched: int
+
+
 class Lock:
     """A run's lock, held from `take` to `release`; also a context.
 
@@ -91,6 +101,7 @@ class Lock:
         self.path = path
         self.lost: str | None = None
         self._me = Owner.of(os.getpid())
+        self._first_looks: dict[tuple[Path, _Found], float] = {}
         self._ended = threading.Event()
         self._beating: threading.Thread | None = None
 
@@ -99,57 +110,86 @@ class Lock:
         """Take the lock of a run for this process.
 
         A lock whose owner has ended on this host is free; one that a launcher took for this process is
-        waited for. Raises Locked where somebody holds it; `force` takes it from an owner on another host
-        that shows no sign of life.
+        waited for. Of an owner on another host that shows no sign of life, it is free where Slurm says that
+        its job is over, or with `force`. Raises Locked where somebody holds it, WorkFailed where it cannot
+        be taken.
         """
         lock = cls(run.lock_path)
         end = time.monotonic() + _HANDOVER_SECONDS
-        while not lock._try(force):
-            owner = read_owner(lock.path)
-            if owner is not None and not owner.gone:
+        while not lock._make(lock.path):
+            found = lock._look(lock.path)
+            owner = None if found is None else _decode(found.content)
+            if owner == lock._me:
+                break
+            if found is not None and lock._is_free(owner, force):
+                if lock._replace(found):
+                    break
+            elif owner is not None:
                 launched = owner.here and owner.pid == os.getppid()
                 if not launched or time.monotonic() > end:
                     raise Locked(_held(run, owner, heartbeat_age(lock.path)))
             time.sleep(0.02)
         return lock
 
-    def _try(self, force: bool) -> bool:
-        """Take the lock if it is free, this process's already, or its owner gone."""
+    def _make(self, path: Path) -> bool:
+        """Make a file that names this process, unless it is there."""
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            with open(path, "xb") as handle:
+                handle.write(msgspec.json.encode(self._me))
         except FileExistsError:
-            return self._take_over(force)
+            return False
         except OSError as error:
-            raise WorkFailed(f"{self.path}: cannot be written ({error.strerror})") from None
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(msgspec.json.encode(self._me))
+            raise WorkFailed(f"{path}: cannot be written ({error.strerror})") from None
         return True
 
-    def _take_over(self, force: bool) -> bool:
-        """Take an old lock; of several who try at once, one succeeds."""
-        import fcntl
-
+    def _look(self, path: Path) -> _Found | None:
+        """A file as it is now; None where there is none."""
         try:
-            with open(self.path, "rb") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                old = os.fstat(handle.fileno())
-                if os.stat(self.path).st_ino != old.st_ino:
-                    return False
-                owner = _decode(handle.read())
-                if owner == self._me:
-                    return True
-                age = time.time() - old.st_mtime
-                if owner is None:
-                    free = age > _TORN_SECONDS
-                else:
-                    free = owner.gone or (force and not owner.here and age > STALE_SECONDS)
-                if free:
-                    self._write(self._me)
-                return free
-        except (FileNotFoundError, BlockingIOError):
-            return False  # somebody else is at it
+            with open(path, "rb") as handle:
+                status = os.fstat(handle.fileno())
+                return _Found(handle.read(), status.st_ino, status.st_mtime_ns)
+        except FileNotFoundError:
+            return None
         except OSError as error:
-            raise WorkFailed(f"{self.path}: cannot be locked ({error.strerror})") from None
+            raise WorkFailed(f"{path}: cannot be read ({error.strerror})") from None
+
+    def _is_free(self, owner: Owner | None, force: bool) -> bool:
+        """Whether the lock is nobody's any more."""
+        if owner is None:
+            return self._is_left(self.path)
+        if owner.here or owner.gone:
+            return owner.gone
+        age = heartbeat_age(self.path)
+        return age is not None and age > STALE_SECONDS and (force or owner.is_over())
+
+    def _is_left(self, path: Path) -> bool:
+        """Whether a file that should be there for a moment has stayed, by no clock but this process's own."""
+        now, found = time.monotonic(), self._look(path)
+        return found is not None and now - self._first_looks.setdefault((path, found), now) > _TORN_SECONDS
+
+    def _replace(self, old: _Found) -> bool:
+        """Take over a lock that is free, unless it has changed; of several who try at once, one succeeds.
+
+        Who has made the claim beside it is alone. A claim whose maker died is not removed, as another may
+        have done so and made a new one: the next number decides.
+        """
+        for number in itertools.count():
+            claim = self.path.with_name(f"{self.path.name}.{number}")
+            if self._make(claim):
+                break
+            if not self._is_left(claim):
+                return False
+        mine = [claim]
+        try:
+            if self._look(self.path) != old:
+                return False
+            self._write(self._me)
+            mine += [self.path.with_name(f"{self.path.name}.{left}") for left in range(number)]
+            return True
+        finally:
+            for path in mine:
+                with contextlib.suppress(OSError):  # then it is passed over, in time
+                    path.unlink()
 
     def _write(self, owner: Owner) -> None:
         with replacing(self.path) as handle:
@@ -190,7 +230,9 @@ class Lock:
         if self._beating is not None:
             self._beating.join()
         if read_owner(self.path) == self._me:
-            self.path.unlink(missing_ok=True)
+            # one that stays is free once this process has ended; what ends it is worth more words
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Lock:
         return self
@@ -218,6 +260,11 @@ def _decode(content: bytes) -> Owner | None:
 
 def _held(run: Lockable, owner: Owner, age: float | None) -> str:
     if owner.here or age is None or age <= STALE_SECONDS:
+        if owner.job is not None and not owner.here and owner.is_over():
+            return (
+                f"{run.id}: Slurm no longer runs job {owner.job.id}, but {owner} has shown a sign of life "
+                f"{age or 0:.0f} s ago; try again in {STALE_SECONDS / 60:.0f} min"
+            )
         return f"{run.id}: is trained by {owner}; `spivae stop {run.id}` ends that"
     return (
         f"{run.id}: is trained by {owner}, which has shown no sign of life for {age / 60:.0f} min; "

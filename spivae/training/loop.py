@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from spivae.blocks import limit_threads
 from spivae.checkpoint import Checkpoint, write
 from spivae.cores import usable_threads
-from spivae.errors import WorkFailed
+from spivae.errors import WorkFailed, told
 from spivae.model.latents import surviving
 from spivae.model.losses import Loss
 from spivae.model.moving import to_device
@@ -45,6 +45,7 @@ from spivae.training.threads import check_threads, choose, free_threads
 WEIGHT_DECAY = 0.01
 ADAM_BETA_2 = 0.99
 ADAM_EPS = 1e-5
+LOWER_RATE = 0.3  # times the rates before, where a training that has diverged goes on
 ALONE = Team()
 
 Outcome = Literal["finished", "stopped"]
@@ -81,9 +82,9 @@ def train(
     `threads` are chosen by a short probe where they are not given; the `device` is then the one that the run
     was trained on, or is to be (see `spivae.training.device`). Several processes train it together as a
     `team`, each of which calls this; the first one writes and tells. Raises Locked where another process
-    trains this run; SpivaeError where the device is not to be had; WorkFailed where the loss is no longer
-    finite, where the memory does not suffice, where the run is taken away (LockLost), or where a process of
-    the team is gone (WorkerLost).
+    trains this run; SpivaeError where the device is not to be had; WorkFailed where the loss or the model is
+    no longer finite, where the memory does not suffice, where the run is taken away (LockLost), or where a
+    process of the team is gone (WorkerLost).
     """
     check_threads(threads)
     events, team = events or Events(), team or ALONE
@@ -110,7 +111,7 @@ def train(
             lock.beat()
             if lock.lost is not None:  # the run is another trainer's now, or gone
                 raise LockLost(lock.lost) from error
-            run.end_badly(str(error))
+            run.end_badly(told(error))
             events.finished(run, "failed")
             raise
         finally:
@@ -243,11 +244,11 @@ class _Trainer:
                 if self.lock.lost is not None:
                     raise LockLost(self.lock.lost)
                 rates, at.beta = next(schedule)
-                self._step(phase, x, noise, set_rates(self.optimizer, rates), metrics)
+                self._step(x, noise, set_rates(self.optimizer, rates), metrics)
             self._end_epoch(metrics)
         return True
 
-    def _step(self, phase: Phase, x: Any, noise: Any, lr: float, metrics: MetricsWriter) -> None:
+    def _step(self, x: Any, noise: Any, lr: float, metrics: MetricsWriter) -> None:
         assert self.optimizer is not None
         at, table = self.at, self.recipe.training
         means = train_step(
@@ -277,21 +278,31 @@ class _Trainer:
         }
         metrics.write(record)
         if not math.isfinite(means.loss):
-            raise WorkFailed(self._diverged(phase))
+            raise self._diverged("loss")
         self.losses.append(means.loss)
         if at.step % self.recipe.training.checkpoint_every == 0:
             self._save_state(metrics)
             self._save("last")
         self.events.step(record)
 
-    def _diverged(self, phase: Phase) -> str:
+    def _diverged(self, what: str) -> WorkFailed:
+        at, scale = self.at, self.run.info.lr_scale
+        lr_max = self.recipe.training.phase[at.phase].lr_max * scale
         said = (
-            f"{self.run.path}: the loss diverged at step {self.at.step}; lower training.phase."
-            f"{self.at.phase}.lr_max ({phase.lr_max:g}) or training.clip"
+            f"{self.run.path}: the {what} diverged at step {at.step}; lower training.phase.{at.phase}.lr_max "
+            f"({lr_max:g}) or training.clip"
         )
-        if not self.run.state_path.exists():
-            return said
-        return f"{said}, or go on from its last state: `spivae resume {self.run.id} --lr-scale 0.3`"
+        if self.run.state_path.exists():
+            lower = f"--lr-scale {LOWER_RATE * scale:.2g}"
+            said += f", or go on from its last state: `spivae resume {self.run.id} {lower}`"
+        return WorkFailed(said)
+
+    def _check_finite(self) -> None:
+        """Raise WorkFailed for weights, or moments of the optimizer, that nothing can be gone on from."""
+        moments = () if self.optimizer is None else self.optimizer.state.values()
+        kept = chain(self.model.state_dict().values(), *(each.values() for each in moments))
+        if not all(bool(torch.isfinite(value).all()) for value in kept):
+            raise self._diverged("model")
 
     def _end_epoch(self, metrics: MetricsWriter) -> None:
         at = self.at
@@ -345,6 +356,7 @@ class _Trainer:
     def _save_state(self, metrics: MetricsWriter) -> None:
         if not self.team.first:
             return
+        self._check_finite()
         self.at.seconds = self._seconds()
         metrics.sync()  # a state never knows of records that a crash of the machine takes away
         write_state(self.run.state_path, self.at, self.model, self.optimizer, self.losses)
@@ -352,6 +364,7 @@ class _Trainer:
     def _save(self, name: str) -> None:
         if not self.team.first:
             return
+        self._check_finite()
         last = self.history[-1] if self.history else {}
         kept = ("epoch", "step", "nll", "neg_elbo", "surviving")
         metrics: dict[str, Any] = {key: last[key] for key in kept if key in last}

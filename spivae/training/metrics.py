@@ -111,7 +111,7 @@ class MetricsReader:
     def _decode(self, line: bytes) -> dict[str, Any] | None:
         try:
             return self._decoder.decode(line)
-        except msgspec.DecodeError:  # a torn line, as a kill leaves it
+        except (msgspec.DecodeError, UnicodeError):  # a torn line, as a kill leaves it
             return None
 
 

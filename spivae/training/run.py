@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -206,7 +208,7 @@ class Run:
     def state(self) -> State:
         """What run.json says, but "lost" where the trainer that it names is gone."""
         info = self.info
-        age = heartbeat_age(self.lock_path)
+        age = partial(heartbeat_age, self.lock_path)
         return cast(State, run_state(info.state, info.host, info.pid, info.pid_started, age, info.job))
 
     def has_trainer(self) -> bool:
@@ -244,7 +246,11 @@ class Run:
 
     def checkpoints(self) -> list[Path]:
         """The checkpoint files, newest last."""
-        return sorted(self.checkpoint_folder.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+        found = []
+        for path in self.checkpoint_folder.glob("*.safetensors"):
+            with contextlib.suppress(FileNotFoundError):  # a trainer that ends removes `last`
+                found.append((path.stat().st_mtime, path))
+        return [path for _, path in sorted(found)]
 
 
 def list_runs(base: Path) -> Iterator[Run]:
@@ -258,11 +264,21 @@ def list_runs(base: Path) -> Iterator[Run]:
     yield from sorted(found, key=lambda run: run.info.created, reverse=True)
 
 
+def run_folder(name: str, base: Path) -> Path | None:
+    """The folder at this path, or of the run with exactly this id, readable or not; None where it is none."""
+    folders = iter([Path(name)] if name else [])
+    if name.strip(".") and Path(name).name == name:  # no path, which would lead elsewhere from there
+        inside = (folder / name for folder in base.glob("*"))  # of a sweep
+        folders = itertools.chain(folders, [base / name], inside)
+    return next((folder for folder in folders if (folder / "run.json").is_file()), None)
+
+
 def find_run(name: str, base: Path) -> Run:
     """The run with this id, unique beginning of an id, or path. Raises SpivaeError for none or several."""
-    if (Path(name) / "run.json").is_file():
-        return Run.open(name)
-    matches = [run for run in list_runs(base) if run.id.startswith(name)]
+    folder = run_folder(name, base)
+    if folder is not None:
+        return Run.open(folder)
+    matches = [run for run in list_runs(base) if name and run.id.startswith(name)]
     exact = [run for run in matches if run.id == name]
     if len(exact or matches) == 1:
         return (exact or matches)[0]

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from spivae.errors import SpivaeError
 from spivae.files import replacing
 from spivae.slurm import script
@@ -70,11 +72,11 @@ def submit(run: Run, options: Options, *, threads: int | None = None) -> str:
 
     Raises SlurmError where Slurm refuses it.
     """
-    number = _hand_over(run.path, run_script(run, options, threads))
-    with _or_cancelled(number):
+    job = _hand_over(run.path, run_script(run, options, threads))
+    with _or_cancelled(job.id):
         run.info.threads = threads or run.info.threads
-        _note(run, number, options)
-    return number
+        _note(run, job, options)
+    return job.id
 
 
 def submit_array(
@@ -93,13 +95,13 @@ def submit_array(
     output. Raises SlurmError where Slurm refuses it.
     """
     tasks = [task for task, _ in runs]
-    number = _hand_over(folder, array_script(folder, tasks, options, log, at_once, threads, nproc))
-    with _or_cancelled(number):
+    job = _hand_over(folder, array_script(folder, tasks, options, log, at_once, threads, nproc))
+    with _or_cancelled(job.id):
         for task, run in runs:
             with contextlib.suppress(Locked), Lock.take(run):  # who holds it trains it: the task gives way
                 run.refresh()
-                _note(run, f"{number}_{task}", options)
-    return number
+                _note(run, replace(job, id=f"{job.id}_{task}"), options)
+    return job.id
 
 
 def begin(number: str) -> None:
@@ -119,18 +121,20 @@ def _or_cancelled(number: str) -> Iterator[None]:
         raise
 
 
-def _hand_over(folder: Path, text: str) -> str:
-    """Keep a job script in a folder and submit it; the job's number."""
+def _hand_over(folder: Path, text: str) -> Job:
+    """Keep a job script in a folder and submit it; the job, or the array."""
     path = folder / "job.sh"
     with replacing(path) as handle:
         handle.write(text.encode())
-    return script.submit_held(path)
+    here = queue.cluster()
+    number, cluster = script.submit_held(path)
+    return Job(number, os.getuid(), submitted=time.time(), cluster=cluster or here)
 
 
-def _note(run: Run, number: str, options: Options) -> None:
+def _note(run: Run, job: Job, options: Options) -> None:
     """Write into a queued run which job trains it."""
     info = run.info
-    info.job = Job(number, os.getuid(), submitted=time.time())
+    info.job = job
     info.state, info.launcher, info.slurm, info.host, info.pid = "queued", "slurm", options, "", 0
     run.save()
 
@@ -173,9 +177,11 @@ def withdraw(runs: Sequence[Run]) -> None:
 
     One that has just begun is asked to save and end.
     """
-    jobs = [run.info.job.id for run in runs if run.info.job is not None]
+    jobs = [run.info.job for run in runs if run.info.job is not None]
+    for job in jobs:
+        queue.check_here(job)
     for first in range(0, len(jobs), _CANCELLED_AT_ONCE):
-        script.cancel(*jobs[first : first + _CANCELLED_AT_ONCE])
+        script.cancel(*(job.id for job in jobs[first : first + _CANCELLED_AT_ONCE]))
     end = time.monotonic() + _WITHDRAWN_SECONDS
     while True:
         queue.forget()

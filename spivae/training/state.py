@@ -15,7 +15,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from spivae.errors import SpivaeError, WorkFailed
+from spivae.errors import SpivaeError
 from spivae.files import replacing
 from spivae.training.run import Run, RunInfo
 
@@ -76,8 +76,7 @@ def write_state(
 ) -> None:
     """Write all that `read_state` gives back, whole or not at all.
 
-    Raises WorkFailed for a full disk, and for weights or moments that are not finite: the last good state
-    stays.
+    Raises WorkFailed for a full disk: the last good state stays.
     """
     from safetensors.torch import save
 
@@ -86,9 +85,6 @@ def write_state(
         for name, weight in model.named_parameters():
             for key, value in optimizer.state.get(weight, {}).items():
                 tensors[f"{_MOMENT}{key}.{name}"] = value
-    for name, value in tensors.items():
-        if not torch.isfinite(value).all():
-            raise WorkFailed(f"{path}: not written: {name} is no longer finite")
     tensors[_LOSSES] = torch.tensor(losses, dtype=torch.float64)
     whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     content = save(whole, {"spivae_state": msgspec.json.encode(position).decode()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.slurm.queue import queue
@@ -15,15 +16,15 @@ from spivae.training.slurm import withdraw
 
 _LOOK_SECONDS = 0.05
 _ASK_SECONDS = 1.0  # between questions to Slurm, while somebody waits
+_KILLED_SECONDS = 5.0  # until what was killed is gone
 
 
 def stop(run: Run, wait: float = 0.0, *, force: bool = False) -> State:
     """Ask a trainer to save and end, wait for it, and return the state that the run is in then.
 
-    The STOP file is seen at the next step, on any host. Where the run goes on after half of `wait` seconds, a
-    trainer on this host is sent SIGTERM, or its job cancelled, and after the other half, with `force`,
-    SIGKILL. What waits in Slurm's queue is taken out of it. Raises SpivaeError where the run has ended
-    before, WorkFailed where it cannot be forced.
+    The STOP file is seen at the next step, on any host; for the rest see `end`. What waits in Slurm's queue
+    is taken out of it. Raises SpivaeError where the run has ended before, WorkFailed where it cannot be
+    forced.
     """
     state = run.state()
     if state not in ("queued", "running"):
@@ -39,34 +40,59 @@ def stop(run: Run, wait: float = 0.0, *, force: bool = False) -> State:
         withdraw([run])
         run.refresh()
         return run.state()
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if _has_ended(run, wait / 2):
-            break
-        if wait and (number == signal.SIGTERM or force):
-            _send(run, number)
-    if force and wait:
-        _has_ended(run, 5.0)
+    end([run], wait, force=force)
     return run.state()
 
 
-def _has_ended(run: Run, seconds: float) -> bool:
-    """Whether a run ends within so many seconds."""
-    end, asked = time.monotonic() + seconds, time.monotonic()
+def end(runs: Sequence[Run], wait: float, *, force: bool = False) -> list[Run]:
+    """Wait for runs that were asked to save and end; those that go on all the same.
+
+    What goes on after half of `wait` seconds is sent SIGTERM, if its trainer is on this host, or its job is
+    cancelled. With `force`, what goes on after the other half is sent SIGKILL. Raises WorkFailed where that
+    cannot be, once all others were sent it.
+    """
+    left = list(runs)
+    if wait:
+        left = _going_on(left, wait / 2)
+        _send(left, signal.SIGTERM)
+    left = _going_on(left, wait / 2)
+    if force:
+        _send(left, signal.SIGKILL)
+        left = _going_on(left, _KILLED_SECONDS)
+    return left
+
+
+def _going_on(runs: Sequence[Run], seconds: float) -> list[Run]:
+    """Those of some runs that have not ended after so many seconds."""
+    over, asked = time.monotonic() + seconds, time.monotonic()
     while True:
-        run.refresh()
         if time.monotonic() - asked > _ASK_SECONDS:
             queue.forget()
             asked = time.monotonic()
-        if run.state() not in ("queued", "running"):
-            return True
-        if time.monotonic() >= end:
-            return False
+        for run in runs:
+            run.refresh()
+        runs = [run for run in runs if run.state() in ("queued", "running")]
+        if not runs or time.monotonic() >= over:
+            return list(runs)
         time.sleep(_LOOK_SECONDS)
 
 
-def _send(run: Run, number: signal.Signals) -> None:
+def _send(runs: Sequence[Run], number: signal.Signals) -> None:
+    """A signal to the trainers of runs. Raises WorkFailed for the first that could not be sent it."""
+    failed: list[WorkFailed] = []
+    for run in runs:
+        try:
+            _send_one(run, number)
+        except WorkFailed as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
+def _send_one(run: Run, number: signal.Signals) -> None:
     """A signal to the trainer, by pid and start time, so that no other process is taken for it; by Slurm."""
     if run.info.job is not None:
+        queue.check_here(run.info.job)
         cancel(run.info.job.id, kill=number == signal.SIGKILL)
         queue.forget()
         return

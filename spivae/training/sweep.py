@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
@@ -15,24 +16,27 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from spivae.cores import usable_threads
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
 from spivae.slurm.options import Options
 from spivae.slurm.script import literal
 from spivae.training.device import AUTO
 from spivae.training.launch import detached, start
-from spivae.training.lock import Lock, Locked
+from spivae.training.lock import Lock, Locked, read_owner
 from spivae.training.processes import Processes
 from spivae.training.resume import prepare
-from spivae.training.run import Run
+from spivae.training.run import Run, run_folder
 from spivae.training.slurm import begin, submit_array, withdraw
-from spivae.training.threads import free_threads
+from spivae.training.stopping import end
+from spivae.training.threads import idle_threads
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
 
 MOST_RUNS = 10_000
 _LOOK_SECONDS = 0.5
+_QUEUE_SECONDS = 5.0  # until a queue that is to stop is gone
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
@@ -167,16 +171,20 @@ class Sweep:
         Raises Locked where it runs already, WorkFailed where it cannot be started or Slurm refuses it.
         """
         with Lock.take(self) as lock:
-            self.stop_path.unlink(missing_ok=True)
-            if self.info.slurm is not None:
-                self._submit(self.info.slurm)
-                return
-            command = [sys.executable, "-m", "spivae", "sweep", "--queue", str(self.path.resolve())]
-            try:
-                process = detached(command, self.log_path)
-            except OSError as error:
-                raise WorkFailed(f"{self.path}: its queue cannot be started ({error.strerror})") from None
-            lock.give(process.pid)
+            self._begin(lock)
+
+    def _begin(self, lock: Lock) -> None:
+        self.stop_path.unlink(missing_ok=True)
+        self.save()
+        if self.info.slurm is not None:
+            self._submit(self.info.slurm)
+            return
+        command = [sys.executable, "-m", "spivae", "sweep", "--queue", str(self.path.resolve())]
+        try:
+            process = detached(command, self.log_path)
+        except OSError as error:
+            raise WorkFailed(f"{self.path}: its queue cannot be started ({error.strerror})") from None
+        lock.give(process.pid)
 
     def _submit(self, options: Options) -> None:
         """Hand the runs that wait to Slurm, as one array."""
@@ -201,55 +209,99 @@ class Sweep:
             self.save()
             begin(info.job)
 
-    def resume(self) -> int:
+    def resume(self, slurm: Options | None) -> int:
         """Queue again what was stopped, has failed or is lost, and start the queue; how many runs wait.
 
-        Raises as `launch`.
+        It is this machine's, or Slurm's with these options. A run that somebody trains meanwhile is left to
+        them. Raises as `launch`; where the queue runs already, nothing has changed.
         """
-        waiting = 0
-        for run in self.runs().values():
-            if run.state() in ("stopped", "failed", "lost"):
-                prepare(run).release()
-            waiting += run.state() == "queued"
-        self.launch()
+        with Lock.take(self) as lock:
+            waiting = 0
+            for run in self.runs().values():
+                if run.state() in ("stopped", "failed", "lost"):
+                    with contextlib.suppress(Locked):
+                        prepare(run).release()
+                waiting += run.state() == "queued" and not run.has_trainer()
+            self.info.slurm = slurm
+            self._begin(lock)
         return waiting
 
-    def stop(self) -> int:
-        """Let the queue start no more runs, and ask those that train to save and end; how many those are."""
+    def has_queue(self) -> bool:
+        """Whether a process starts its runs, or says so from another host."""
+        owner = read_owner(self.lock_path)
+        return owner is not None and not owner.gone
+
+    def stop(self, wait: float = 0.0, *, force: bool = False) -> list[Run]:
+        """Let the queue start no more runs, and ask those that train to save and end; those that go on.
+
+        They are waited for, and forced, as `spivae.training.stopping.end` does.
+        """
         try:
             self.stop_path.touch()
         except OSError as error:
             raise WorkFailed(f"{self.stop_path}: cannot be written ({error.strerror})") from None
+        if wait or force:  # what the queue is just starting is to be seen
+            over = time.monotonic() + _QUEUE_SECONDS
+            while self.has_queue() and time.monotonic() < over:
+                time.sleep(_LOOK_SECONDS / 10)
         at_work = [run for run in self.runs().values() if run.has_trainer()]
         for run in at_work:
             run.request_stop()
         waiting = [run for run in at_work if run.info.job is not None and run.state() == "queued"]
         if waiting:
             withdraw(waiting)
-        return len(at_work) - len(waiting)
+        return end(at_work, wait, force=force)
+
+
+def at_once(threads: int, nproc: int) -> int:
+    """How many runs of so many processes with so many threads the cores are enough for; at least one."""
+    return max(1, usable_threads() // (threads * nproc))
 
 
 def work(sweep: Sweep) -> None:
     """Be the queue of a sweep: start its runs, a number at a time, until none waits or STOP is there.
 
-    Runs are processes of their own and go on where the queue is killed; another queue counts them.
+    One is started only where its cores are free, or none of the sweep is at work. Runs are processes of their
+    own and go on where the queue is killed; another queue counts them.
     """
-    jobs = sweep.info.jobs or max(1, free_threads() // (sweep.info.threads * sweep.info.nproc))
+    info = sweep.info
+    jobs = info.jobs or at_once(info.threads, info.nproc)
     with Lock.take(sweep) as lock:
         lock.keep_beating()
-        while lock.lost is None and not sweep.stop_path.exists():
-            runs = list(sweep.runs().values())
-            waiting = [run for run in runs if run.state() == "queued" and not run.has_trainer()]
-            active = sum(run.has_trainer() for run in runs)
-            if not waiting and not active:
-                return
-            for run in waiting[: max(0, jobs - active)]:
-                _start(run, sweep.info.threads)
+        waiting, active = _standing(sweep)
+        while lock.lost is None and not sweep.stop_path.exists() and (waiting or active):
+            while waiting and len(active) < jobs and (not active or _has_room(info)):
+                run = waiting.pop(0)
+                _start(run, info.threads)
+                active.append(run)
                 if sweep.stop_path.exists():
                     # `stop` may have looked for trainers just before this one was there to be seen
                     run.request_stop()
-                    break
+                    return
             time.sleep(_LOOK_SECONDS)
+            # only those at work are read again and again; all, once others may have been taken up or stopped
+            if not all(map(_is_active, active)):
+                waiting, active = _standing(sweep)
+
+
+def _standing(sweep: Sweep) -> tuple[list[Run], list[Run]]:
+    """The runs that wait, and those at work, whoever has started them."""
+    runs = list(sweep.runs().values())
+    active = [run for run in runs if run.has_trainer()]
+    return [run for run in runs if run.state() == "queued" and run not in active], active
+
+
+def _is_active(run: Run) -> bool:
+    try:
+        run.refresh()
+    except SpivaeError:
+        return False  # deleted
+    return run.has_trainer()
+
+
+def _has_room(info: SweepInfo) -> bool:
+    """Whether cores are free for one more run, beside other programs, sweeps among them."""
+    return idle_threads() >= info.threads * info.nproc
 
 
 def _start(run: Run, threads: int) -> None:
@@ -268,14 +320,23 @@ def _start(run: Run, threads: int) -> None:
 
 
 def find_sweep(name: str, base: Path) -> Sweep | None:
-    """The sweep with this id, unique beginning of an id that is no run's, or path; None where it is none."""
-    if (Path(name) / "sweep.json").is_file():
-        return Sweep.open(name)
+    """The sweep with this id, unique beginning of an id, or path; None where it is none.
+
+    Raises SpivaeError where several sweeps, or runs as well, begin so.
+    """
+    for folder in (Path(name), base / name) if name else ():
+        if (folder / "sweep.json").is_file():
+            return Sweep.open(folder)
+    if not name or run_folder(name, base) is not None:
+        return None
     matches = [path.parent for path in base.glob("*/sweep.json") if path.parent.name.startswith(name)]
-    exact = [path for path in matches if path.name == name]
-    if len(exact or matches) == 1:
-        return Sweep.open((exact or matches)[0])
-    return None
+    if not matches:
+        return None
+    matches += [path.parent for path in base.glob("*/run.json") if path.parent.name.startswith(name)]
+    if len(matches) > 1:
+        names = ", ".join(path.name for path in matches[:4])
+        raise SpivaeError(f"{name!r} fits {len(matches)} ids: {names}")
+    return Sweep.open(matches[0])
 
 
 def points(grid: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:

@@ -27,11 +27,13 @@ def free_threads(own: int = 0) -> int:
 
     `own` is the pid of the training for which they are, if it has noted already what it takes.
     """
-    usable = usable_threads()
-    if usable == 1:
-        return 1
+    return 1 if usable_threads() == 1 else max(1, idle_threads(own))
+
+
+def idle_threads(own: int = 0) -> int:
+    """The same, but 0 or less where others keep all cores busy."""
     idle = len(own_cores()) - round(busy_cores())
-    return max(1, min(usable, idle, allowed_cores() - taken(own)))
+    return min(usable_threads(), idle, allowed_cores() - taken(own))
 
 
 def busy_cores() -> float:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from spivae.errors import SpivaeError
+from spivae.errors import SpivaeError, told, want_of_memory
 from spivae.worker.protocol import (
     Analyze,
     Cancel,
@@ -99,12 +99,10 @@ class Server:
         except WorkCancelled:
             log.info("job %d was cancelled", request.job)  # and answered by the reader
         except SpivaeError as error:
-            self._answer(request.job, Failed(str(error)))
-        except MemoryError:
-            self._answer(request.job, Failed("out of memory: choose fewer trajectories a cell"))
+            self._answer(request.job, Failed(told(error)))
         except Exception as error:
             log.exception("job %d (%s) failed", request.job, request.op)
-            self._answer(request.job, Failed(f"{type(error).__name__}: {error}"))
+            self._answer(request.job, Failed(want_of_memory(error) or f"{type(error).__name__}: {error}"))
 
     def _perform(self, request: Submit) -> Finished:
         started = time.perf_counter()

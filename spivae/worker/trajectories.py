@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spivae.analysis import DataOptions
-from spivae.dataset import Dataset, load_npz, simulate
+from spivae.capacity import MAX_BYTES, check_capacity
+from spivae.dataset import Dataset, load_npz, named_parameters, simulate
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.grids import chosen_grid
 from spivae.model.base import Arguments
@@ -20,7 +21,6 @@ from spivae.subgrid import Subgrid
 if TYPE_CHECKING:
     from spivae.checkpoint import Checkpoint
 
-MAX_BYTES = 1024**3  # that displacements and predictions of one dataset may take
 ARRAYS = 4  # of (n, L) float32: displacements, NLL, mean and standard deviation of the output
 CHUNK = 4096  # trajectories simulated between two looks at the progress
 Step = Callable[[int, int, str], None]
@@ -59,7 +59,7 @@ def plan(checkpoint: Checkpoint, process: Process, data: DataOptions) -> Plan:
         cells = chosen_grid(process, checkpoint.ds_args, data.grid, subset).cells
         _check_size(len(cells) * data.per_cell, steps)
     else:
-        _check_file(data.file)
+        _check_file(data.file, process, data.per_cell, subset)
     return Plan(process, args, data, steps, cells, subset)
 
 
@@ -87,7 +87,6 @@ def _read(
     file: str, process: Process, args: Arguments, steps: int, per_cell: int, subset: Subgrid
 ) -> Dataset:
     read = load_npz(file, process.names, per_cell=per_cell, fewer=True, process=process.name, subset=subset)
-    _check_size(len(read), read.steps)
     if not len(read):
         raise SpivaeError(f"{file}: its cells hold no trajectories")
     if not args.c_channels:
@@ -112,20 +111,32 @@ def _check_finite(displacements: np.ndarray[Any, Any], message: str) -> None:
 
 
 def _check_size(trajectories: int, steps: int) -> None:
-    needed = ARRAYS * 4 * trajectories * steps
-    if needed > MAX_BYTES:
-        fit = MAX_BYTES // (ARRAYS * 4 * steps)
-        raise SpivaeError(
-            f"{trajectories:,} trajectories of {steps} displacements need {needed / 1024**3:.1f} GiB; "
-            f"at most {fit:,} fit into {MAX_BYTES / 1024**3:.0f} GiB: choose fewer a cell (per_cell)"
-        )
+    check_capacity(trajectories, steps, ARRAYS, "trajectories", "fewer a cell (per_cell)")
 
 
-def _check_file(file: str) -> None:
-    """Refuse what could not be held in memory, going by the file's own table of contents."""
-    if not zipfile.is_zipfile(file):
+def _check_file(file: str, process: Process, per_cell: int, subset: Subgrid) -> None:
+    """Refuse what could not be held in memory, going by the headers of the file's cells alone."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            cells = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+            if subset.ranges:
+                keys = list(cells)
+                kept = subset.keeps(process.names, named_parameters(file, keys, len(process.names)))
+                cells = {key: cells[key] for key, keep in zip(keys, kept, strict=True) if keep}
+            largest = max((entry.file_size for entry in cells.values()), default=0)
+            shapes = [_shape(archive, entry) for entry in cells.values()]
+    except (OSError, ValueError, zipfile.BadZipFile):
         return  # reading it will say what it is instead
-    with zipfile.ZipFile(file) as archive:
-        sizes = [entry.file_size for entry in archive.infolist()]
-    if max(sizes, default=0) > MAX_BYTES:
-        raise SpivaeError(f"{file}: a cell of {max(sizes) / 1024**3:.1f} GiB is too large; save fewer a cell")
+    if largest > MAX_BYTES:
+        raise SpivaeError(f"{file}: a cell of {largest / 1024**3:.1f} GiB is too large; save fewer a cell")
+    rows = sum(min(shape[0], per_cell) for shape in shapes)
+    _check_size(rows, max((shape[1] for shape in shapes), default=0) - len(process.names))
+
+
+def _shape(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[int, int]:
+    """Rows and columns of a cell, from its header. Raises ValueError where it is no table."""
+    with archive.open(entry) as member:
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise ValueError("a header that no table of numbers needs")
+        rows, columns = np.lib.format.read_array_header_1_0(member)[0]
+    return rows, columns

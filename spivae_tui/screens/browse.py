@@ -154,13 +154,20 @@ class BrowseScreen(RunControlScreen):
     def _poll(self) -> None:
         # a scan that took long is not repeated at once
         rested = time.monotonic() - self._scan_started > 10 * self._scan_cost
-        if not self._scanning and rested and self.is_active:
-            self._look_for_changes()
+        if not self._scanning and self.is_active:
+            self._look_for_changes(rested, list(self.listing.entries.values()))
 
-    @work(thread=True, exclusive=True, group="poll", exit_on_error=False)
-    def _look_for_changes(self) -> None:
-        if watching.signature(self.spivae.folders) != self._signature:
+    @work(thread=True, exclusive=True, group="poll", exit_on_error=False, description="look for changes")
+    def _look_for_changes(self, in_files: bool, listed: list[Entry]) -> None:
+        if in_files and watching.signature(self.spivae.folders) != self._signature:
             self.from_thread(self.rescan)
+        elif moved := self.spivae.services.moved_on(listed):
+            self.from_thread(self._moved_on, moved)
+
+    def _moved_on(self, entries: list[Entry]) -> None:
+        """Show runs that stand otherwise now, though no file has changed; a scan at work finds that too."""
+        if not self._scanning and self.listing.update(entries):
+            self._show_listing()
 
     # Showing
 
@@ -321,7 +328,11 @@ class BrowseScreen(RunControlScreen):
             return []
         marked = [self.listing.entries[path] for path in self.entries.marked if path in self.listing.entries]
         entries = marked or ([self.selected] if self.selected is not None else [])
-        return [Chosen(entry.path, entry.name, entry.state) for entry in entries if entry.kind == "run"]
+        return [
+            Chosen(entry.path, entry.name, entry.state, bool(entry.metrics.get("diverged")))
+            for entry in entries
+            if entry.kind == "run"
+        ]
 
     def runs_changed(self) -> None:
         self.action_rescan()

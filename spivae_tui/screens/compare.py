@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import events, on, work
+from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets import Static
+from textual.worker import Worker, WorkerState
 
 from spivae_tui import text
 from spivae_tui.actions import bindings
-from spivae_tui.run_words import short
 from spivae_tui.screens.base import STYLES
 from spivae_tui.screens.run_control import GOING, Chosen, RunControlScreen
 from spivae_tui.screens.viewing import ViewingScreen
-from spivae_tui.widgets.entry_list import left_words, state_cell
-from spivae_tui.widgets.row_list import Cell, Column, RowList, place
+from spivae_tui.widgets.compared_table import ComparedTable, setting
+from spivae_tui.widgets.difference_table import DifferenceTable
+from spivae_tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
     from spivae.figure.spec import Figure
@@ -24,14 +27,9 @@ if TYPE_CHECKING:
     from spivae_tui.plot import PlotView
 
 POLL_SECONDS = 1.0
+SETTLE_SECONDS = 0.1  # the curves follow the cursor once it rests this long
 ALONG: tuple[Along, ...] = ("epoch", "step", "time")
-AT = "at "  # begins the key of a column with values at the cursor
-METRICS = (
-    Column("neg_elbo", "-ELBO", 8, right=True),
-    Column("nll", "NLL", 8, right=True, drop=3),
-    Column("kl", "KL", 6, right=True, drop=2),
-    Column("surviving", "latents", 7, right=True, drop=4),
-)
+BESIDE = ("no_differences", "next_runs", "previous_runs")  # what is possible beside the differences
 
 
 class CompareScreen(ViewingScreen, RunControlScreen):
@@ -51,23 +49,35 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         self.descending = False
         self.comparison: Comparison | None = None
         self.first_panel = 0
-        self._best: Compared | None = None
+        self._chosen = self.paths[0] if self.paths else ""  # of the run that the cursor is on
         self._polling = False
         self._again = False
+        self._settle: Timer | None = None
         self._figure: Figure | None = None
         self._curved: list[str] = []  # paths of the runs, in the order of the figure's curves
-        self._values: dict[str, dict[str, float | None]] = {}  # of the runs at the cursor
+        self._said = ""
 
     def compose_body(self) -> Iterable[Widget]:
         from spivae_tui.plot import PlotView
 
-        yield RowList((Column("run", "run", 20, grows=True, keep_end=True),), self._cell, id="compared")
+        yield ComparedTable(id="compared")
+        yield Static(id="compared-problem", markup=False)
+        yield DifferenceTable(id="differences")
         yield PlotView(look=self.spivae.look, placeholder="reading the runs…", id="compared-curves")
         yield from self.compose_line()
 
     @property
-    def table(self) -> RowList:
-        return self.query_one("#compared", RowList)
+    def table(self) -> ComparedTable:
+        return self.query_one("#compared", ComparedTable)
+
+    @property
+    def differences(self) -> DifferenceTable:
+        return self.query_one("#differences", DifferenceTable)
+
+    @property
+    def shows_differences(self) -> bool:
+        """Whether the fields in which the runs differ stand in the place of everything else."""
+        return self.has_class("-differences")
 
     @property
     def curves(self) -> PlotView:
@@ -105,15 +115,22 @@ class CompareScreen(ViewingScreen, RunControlScreen):
                 self.comparison = Comparison(self.paths, self.spivae.services.open_run)
             again, self._again = self._again, False
             if self.comparison.poll() or again:
-                figure = self.comparison.figure(self.along)
+                figure = self.comparison.figure(self.along, self._chosen)
                 curved = [str(run.view.path) for run in self.comparison.curved]
-                self.from_thread(self._looked, figure, curved)
+                self.from_thread(self._looked, figure, curved, again)
         finally:
             self._polling = False
 
-    def _looked(self, figure: Figure, curved: list[str]) -> None:
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR:
+            words = f"{type(event.worker.error).__name__}: {event.worker.error}"
+            if words != self._said:  # it would come again with every look
+                self._said = words
+                self.notify(words, severity="error", title="Something went wrong", markup=False)
+
+    def _looked(self, figure: Figure, curved: list[str], asked: bool) -> None:
         self._figure, self._curved = figure, curved
-        self._show()
+        self._show(at_once=asked)
 
     # Showing
 
@@ -128,119 +145,76 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         comparison = self.comparison
         if comparison is None or self._figure is None:
             return
-        self._values = self._read_off()
-        before, self._best = self.table.row, comparison.best
-        self.table.columns = self._columns(comparison)
-        self.table.placed = place(self.table.columns, self.table.size.width)
         self.table.mark_sorted(self.sorted_by, self.descending)
-        rows = self._ordered(comparison)
-        at = [run.view.path for run in rows].index(before.view.path) if _is_among(before, rows) else 0
-        self.table.show(rows, at)
-        self.table.refresh()
-        running = sum(run.view.state in GOING for run in rows)
-        remark = [text.plural(len(rows), "run"), f"{running} going on", *(self.view_words() or [self._by()])]
-        self.title_bar.show(remark=" · ".join(remark))
+        self.table.show_runs(comparison, self._read_off())
+        rows = self.table.rows
+        self._show_problem(rows)
+        if self.shows_differences:
+            self._show_differences(comparison)
+        self._show_remark()
         if not self._curved:
-            self.curves.set_placeholder("no run has taken a step yet" if rows else "these runs are gone")
+            self.curves.set_placeholder("no run has taken a step to show" if rows else "these runs are gone")
             self.curves.set_figure(None)
         else:
             self.curves.set_figure(self.part.of(self._figure), self.first_panel, at_once=at_once)
         self.refresh_bindings()
 
+    def _show_remark(self) -> None:
+        rows = self.table.rows
+        running = sum(run.view.state in GOING for run in rows)
+        remark = [text.plural(len(rows), "run"), f"{running} going on"]
+        if self.shows_differences:
+            shown = self.differences.shown
+            remark.append("what differs" if len(shown) >= len(rows) else f"{shown[0] + 1} to {shown[-1] + 1}")
+        else:
+            remark += self.view_words() or [self._by()]
+        self.title_bar.show(remark=" · ".join(remark))
+        self.refresh_bindings()
+
+    def _show_differences(self, comparison: Comparison) -> None:
+        rows: Sequence[Compared] = self.table.rows
+        names = comparison.names()
+        fields = {path: [setting(run, path) for run in rows] for path in comparison.fields}
+        self.differences.show_runs([names[str(run.view.path)] for run in rows], fields)
+
+    def _show_problem(self, rows: Sequence[Compared]) -> None:
+        """Say what is wrong with the run under the cursor, or with the first that cannot be read."""
+        broken = [run for run in rows if run.error]
+        here: Compared | None = self.table.row
+        words = ""
+        if broken:
+            told = here if here is not None and here.error else broken[0]
+            more = f"  ({text.plural(len(broken), 'run')} cannot be read)" if len(broken) > 1 else ""
+            words = f"✗ {told.error}{more}"
+        line = self.query_one("#compared-problem", Static)
+        if str(line.content) != words:
+            line.update(words)
+            line.set_class(bool(words), "-said")
+
     def _by(self) -> str:
         return f"by {self.along}"
 
     def _read_off(self) -> dict[str, dict[str, float | None]]:
-        """What each run's curves are at the cursor, by path and by the panel's label."""
+        """What the runs' curves are at the cursor, by the panel's label and by their paths."""
         if self._figure is None or not self.is_reading:
             return {}
-        found: dict[str, dict[str, float | None]] = {path: {} for path in self._curved}
+        found = {}
         for panel in self._figure.panels:
-            for path, reading in zip(self._curved, self.part.readings(self._figure, panel), strict=True):
-                found[path][panel.y.label] = reading.value
+            readings = self.part.readings(self._figure, panel)
+            pairs = zip(self._curved, readings, strict=True)
+            found[panel.y.label] = {path: reading.value for path, reading in pairs}
         return found
-
-    def _columns(self, comparison: Comparison) -> tuple[Column, ...]:
-        fields = [
-            Column(
-                path, name, max(len(name), *(len(_words(run, path)) for run in comparison.runs)), right=True
-            )
-            for path, name in comparison.fields.items()
-        ]
-        return (
-            Column("best", "", 1),
-            Column("run", "run", 8, grows=True, keep_end=True),
-            *fields,
-            Column("state", "state", 10),
-            *self._standing(comparison),
-        )
-
-    def _standing(self, comparison: Comparison) -> Iterable[Column]:
-        """How the runs stand, or with a cursor what each of them is there."""
-        if self._figure is not None and self.is_reading:
-            labels = [panel.y.label for panel in self._figure.panels]
-            return [Column(f"{AT}{label}", label, 9, right=True, drop=n) for n, label in enumerate(labels)]
-        going = any(run.view.state == "running" for run in comparison.runs)
-        tagged = max((len(_tags(run)) for run in comparison.runs), default=0)
-        return (
-            *([Column("left", "left", 11, right=True, drop=1)] if going else []),
-            Column("epoch", "epoch", 9, right=True, drop=5),
-            *METRICS,
-            *([Column("tags", "tags", max(4, min(20, tagged)), drop=6)] if tagged else []),
-        )
-
-    def _cell(self, run: Compared, key: str) -> Cell:
-        best = run is self._best
-        view, metrics = run.view, run.metrics
-        if key == "best":
-            return Cell("*" if best else "", "accent")
-        if key == "run":
-            return Cell(view.info.id, "strong" if best else "")
-        if key.startswith(AT):
-            return Cell(short(self._values.get(str(view.path), {}).get(key.removeprefix(AT))))
-        if key == "state":
-            return state_cell(view.state, view.step / view.info.steps if view.info.steps else None)
-        if key == "left":
-            left = view.left if view.state == "running" else None
-            return Cell("" if left is None else left_words(left), "strong")
-        if key == "tags":
-            return Cell(_tags(run), "accent")
-        if key == "epoch":
-            return Cell(f"{view.epoch:.4g}/{view.info.epochs}", "muted")
-        if key == "kl":
-            return Cell(text.nats(metrics.get("kl")))
-        if key == "surviving":
-            return Cell(text.surviving(metrics))
-        if key in ("neg_elbo", "nll"):
-            return Cell(text.number(metrics.get(key)), "strong" if best and key == "neg_elbo" else "")
-        return Cell(_words(run, key), "accent")
-
-    def _ordered(self, comparison: Comparison) -> list[Compared]:
-        """The runs by the chosen column, those without a value last in either order."""
-        if not self.sorted_by:
-            return list(comparison.runs)
-        known = [run for run in comparison.runs if self._value(run) is not None]
-        unknown = [run for run in comparison.runs if self._value(run) is None]
-        known.sort(key=lambda run: _rank(self._value(run)), reverse=self.descending)
-        return known + unknown
-
-    def _value(self, run: Compared) -> Any:
-        view = run.view
-        if self.sorted_by.startswith(AT):
-            return self._values.get(str(view.path), {}).get(self.sorted_by.removeprefix(AT))
-        own: dict[str, Any] = {
-            "run": view.info.id,
-            "state": view.state,
-            "epoch": view.epoch,
-            "left": view.left if view.state == "running" else None,
-            "tags": _tags(run) or None,
-        }
-        value = own.get(self.sorted_by, run.metrics.get(self.sorted_by, run.settings.get(self.sorted_by)))
-        return len(value) if self.sorted_by == "surviving" and value is not None else value
 
     # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "differences":
+            return self.comparison is not None and bool(self.comparison.fields) and not self._asked
+        if action in BESIDE:
+            beyond = len(self.differences.shown) < len(self.table.rows)
+            return self.shows_differences and (beyond or action == "no_differences")
+        if self.shows_differences:
+            return False
         may = self.may_view(action)
         if may is None:
             may = self.may_control(action)
@@ -262,13 +236,23 @@ class CompareScreen(ViewingScreen, RunControlScreen):
     def chosen_runs(self) -> list[Chosen]:
         """The run under the cursor."""
         row = self.table.row if self.is_mounted else None
-        return [] if row is None else [Chosen(str(row.view.path), row.view.info.id, row.view.state)]
+        if row is None:
+            return []
+        view = row.view
+        return [Chosen(str(view.path), view.info.id, view.state, view.diverged_at is not None)]
 
     def runs_changed(self) -> None:
         self.look_again()
 
     @on(RowList.Highlighted, "#compared")
     def _moved(self) -> None:
+        self._show_problem(self.table.rows)
+        row = self.table.row
+        if row is not None and str(row.view.path) != self._chosen:
+            self._chosen = str(row.view.path)
+            if self._settle is not None:
+                self._settle.stop()
+            self._settle = self.set_timer(SETTLE_SECONDS, self.look_again)
         self.refresh_bindings()
 
     @on(RowList.Selected, "#compared")
@@ -294,6 +278,30 @@ class CompareScreen(ViewingScreen, RunControlScreen):
     def action_reverse(self) -> None:
         self._sort_by(self.sorted_by or "neg_elbo")
 
+    def action_differences(self) -> None:
+        self.toggle_class("-differences")
+        if self.comparison is not None:
+            self._show_differences(self.comparison)
+        (self.differences if self.shows_differences else self.table).focus()
+        self._show_remark()
+
+    @on(DifferenceTable.Arranged)
+    def _arranged(self) -> None:
+        self._show_remark()
+
+    def action_no_differences(self) -> None:
+        self.action_differences()
+
+    def action_next_runs(self) -> None:
+        self._turn_runs(1)
+
+    def action_previous_runs(self) -> None:
+        self._turn_runs(-1)
+
+    def _turn_runs(self, by: int) -> None:
+        self.differences.turn(by)
+        self._show_remark()
+
     def action_along(self) -> None:
         self.along = ALONG[(ALONG.index(self.along) + 1) % len(ALONG)]
         self.forget_part()
@@ -318,22 +326,3 @@ class CompareScreen(ViewingScreen, RunControlScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self.call_after_refresh(self._show)
-
-
-def _words(run: Compared, path: str) -> str:
-    from spivae.following.comparison import text as words
-
-    return words(run.settings.get(path))
-
-
-def _tags(run: Compared) -> str:
-    return " ".join(run.view.tags)
-
-
-def _is_among(row: Compared | None, rows: Sequence[Compared]) -> bool:
-    return row is not None and any(run.view.path == row.view.path for run in rows)
-
-
-def _rank(value: Any) -> tuple[int, Any]:
-    """Numbers before words, so that both can be sorted."""
-    return (0, value) if isinstance(value, int | float) else (1, str(value))

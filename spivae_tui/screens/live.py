@@ -361,7 +361,7 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
             return []
         view = self.view
         state = "stopping" if view.stopping and not view.over else view.state
-        return [Chosen(self.run_path, view.info.id, state)]
+        return [Chosen(self.run_path, view.info.id, state, view.diverged_at is not None)]
 
     def runs_changed(self) -> None:
         self.look_again()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from textual import on, work
 from textual.widget import Widget
@@ -16,6 +16,7 @@ from spivae_tui.widgets.run_line import RunLine
 
 GOING = ("queued", "running")
 RESUMABLE = ("stopped", "failed", "lost")
+SLOWER = 0.3  # times the learning rate, for runs that have diverged
 
 
 class Chosen(NamedTuple):
@@ -24,6 +25,7 @@ class Chosen(NamedTuple):
     path: str
     name: str
     state: str
+    diverged: bool = False
 
 
 class RunControlScreen(SpivaeScreen):
@@ -33,6 +35,7 @@ class RunControlScreen(SpivaeScreen):
     """
 
     _asked: tuple[Chosen, ...] = ()
+    _question: Literal["stop", "resume"] = "stop"
     _tagged: tuple[Chosen, ...] = ()
     _common: tuple[str, ...] = ()
     _doing = False
@@ -56,11 +59,15 @@ class RunControlScreen(SpivaeScreen):
     def may_control(self, action: str) -> bool | None:
         """Whether an action of these is possible now; None for one that is none of these."""
         if action in ("confirm_stop", "go_on"):
-            return bool(self._asked)
+            return bool(self._asked) and self._question == "stop"
+        if action in ("resume_slower", "resume_same", "leave_it"):
+            return bool(self._asked) and self._question == "resume"
         if action == "stop_run":
             return not (self._asked or self._doing) and any(run.state in GOING for run in self.chosen_runs())
         if action == "resume_run":
-            return not self._doing and any(run.state in RESUMABLE for run in self.chosen_runs())
+            return not (self._asked or self._doing) and any(
+                run.state in RESUMABLE for run in self.chosen_runs()
+            )
         if action == "tag_run":
             return bool(self.chosen_runs())
         return None
@@ -68,10 +75,18 @@ class RunControlScreen(SpivaeScreen):
     # Stop and resume
 
     def action_stop_run(self) -> None:
-        self._asked = tuple(run for run in self.chosen_runs() if run.state in GOING)
-        [key] = [action.shown for action in in_scope(self.SCOPE) if action.name == "confirm_stop"]
-        self.run_line.ask(f"Save and stop {_names(self._asked)}?  {key} stops · esc lets it go on")
+        self._ask("stop", [run for run in self.chosen_runs() if run.state in GOING])
+        self.run_line.ask(
+            f"Save and stop {_names(self._asked)}?  {self._key('confirm_stop')} stops · esc lets it go on"
+        )
+
+    def _ask(self, question: Literal["stop", "resume"], runs: Sequence[Chosen]) -> None:
+        self._question, self._asked = question, tuple(runs)
         self.refresh_bindings()
+
+    def _key(self, name: str) -> str:
+        [key] = [action.shown for action in in_scope(self.SCOPE) if action.name == name]
+        return key
 
     def _close_line(self) -> None:
         self._asked = self._tagged = ()
@@ -81,19 +96,55 @@ class RunControlScreen(SpivaeScreen):
     def action_go_on(self) -> None:
         self._close_line()
 
+    def action_leave_it(self) -> None:
+        self._close_line()
+
     def action_confirm_stop(self) -> None:
         runs = self._asked
         self._close_line()
-        self._begin(runs, self.spivae.services.stop, "saves and ends at its next step", "Not stopped")
+        self._begin(runs, self._stop, "Not stopped")
+
+    def _stop(self, run: Chosen) -> str:
+        at_once = self.spivae.services.stop(run.path) == "stopped"  # it waited, and no trainer had it
+        return "is stopped" if at_once else "saves and ends at its next step"
 
     def action_resume_run(self) -> None:
-        runs = tuple(run for run in self.chosen_runs() if run.state in RESUMABLE)
-        self._begin(runs, self.spivae.services.resume, "goes on", "Not resumed")
+        runs = [run for run in self.chosen_runs() if run.state in RESUMABLE]
+        diverged = [run for run in runs if run.diverged]
+        if not diverged:
+            self._begin(runs, self._resume, "Not resumed")
+            return
+        self._ask("resume", runs)
+        self.run_line.ask(
+            f"{_names(diverged)} diverged.  {self._key('resume_slower')} goes on at {SLOWER:g} of the "
+            f"learning rate · {self._key('resume_same')} at the same · esc leaves it"
+        )
 
-    def _begin(self, runs: Sequence[Chosen], act: Callable[[str], None], done: str, not_done: str) -> None:
+    def action_resume_slower(self) -> None:
+        self._answer_resume(self._resume_slower)
+
+    def action_resume_same(self) -> None:
+        self._answer_resume(self._resume)
+
+    def _answer_resume(self, act: Callable[[Chosen], str]) -> None:
+        runs = self._asked
+        self._close_line()
+        self._begin(runs, act, "Not resumed")
+
+    def _resume(self, run: Chosen) -> str:
+        self.spivae.services.resume(run.path)
+        return "goes on"
+
+    def _resume_slower(self, run: Chosen) -> str:
+        if not run.diverged:
+            return self._resume(run)
+        self.spivae.services.resume(run.path, SLOWER)
+        return f"goes on at {SLOWER:g} of its learning rate"
+
+    def _begin(self, runs: Sequence[Chosen], act: Callable[[Chosen], str], not_done: str) -> None:
         self._doing = True  # a key that is pressed twice does it once
         self.refresh_bindings()
-        self._do(runs, act, done, not_done)
+        self._do(runs, act, not_done)
 
     def _done(self) -> None:
         self._doing = False
@@ -101,18 +152,16 @@ class RunControlScreen(SpivaeScreen):
         self.runs_changed()
 
     @work(thread=True, group="control", exit_on_error=False)
-    def _do(self, runs: Sequence[Chosen], act: Callable[[str], None], done: str, not_done: str) -> None:
-        """Do something with each run, and say how it went."""
-        did = []
+    def _do(self, runs: Sequence[Chosen], act: Callable[[Chosen], str], not_done: str) -> None:
+        """Do something with each run, and say what came of it."""
+        did: dict[str, list[Chosen]] = {}
         for run in runs:
             try:
-                act(run.path)
+                did.setdefault(act(run), []).append(run)
             except (SpivaeError, OSError) as error:
                 self.app.call_from_thread(self._say, str(error), not_done, "error")
-            else:
-                did.append(run)
-        if did:
-            self.app.call_from_thread(self._say, f"{_names(did)} {done}.", "", "information")
+        for outcome, done in did.items():
+            self.app.call_from_thread(self._say, f"{_names(done)} {outcome}.", "", "information")
         self.from_thread(self._done)
 
     def _say(self, words: str, title: str, severity: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
     from spivae_tui.recipe_form import Checked, RecipeForm
     from spivae_tui.recipe_sources import Source
+    from spivae_tui.where_form import Where, WhereForm
     from spivae_tui.widgets.recipe_body import RecipeBody
     from spivae_tui.widgets.recipe_tables import PhaseTable
 
@@ -32,9 +33,9 @@ DEFAULTS = "(defaults)"
 class Found(Message):
     """What there is to choose from: processes of the plugins, and recipes."""
 
-    def __init__(self, processes: Mapping[str, Process], sources: list[Source]) -> None:
+    def __init__(self, processes: Mapping[str, Process], sources: list[Source], where: WhereForm) -> None:
         super().__init__()
-        self.processes, self.sources = processes, sources
+        self.processes, self.sources, self.where = processes, sources, where
 
 
 class TrainScreen(SpivaeScreen):
@@ -53,8 +54,11 @@ class TrainScreen(SpivaeScreen):
         self.processes: Mapping[str, Process] = {}
         self.form: RecipeForm | None = None
         self.checked: Checked | None = None
+        self.where: WhereForm | None = None
+        self.place: Where | None = None
         self._source = DEFAULTS
         self._starting = False
+        self._wrong: dict[str, str] = {}
         self._as_loaded: dict[str, str] = {}
         self._leaving = False
         self._replacing = ""
@@ -80,14 +84,21 @@ class TrainScreen(SpivaeScreen):
     @work(thread=True, exclusive=True, group="recipes", exit_on_error=False)
     def _load(self) -> None:
         from spivae_tui import recipe_sources
+        from spivae_tui.where_form import WhereForm, run_folder
 
         services = self.spivae.services
         processes = services.plugins().processes
         sources = recipe_sources.find(self.recipe_paths, self.spivae.folders, Path.cwd())
-        self.post_message(Found(processes, sources))
+        try:
+            slurm = services.slurm_options()
+        except SpivaeError as error:  # config.toml is wrong; a training here does not need it
+            slurm = None
+            self.app.call_from_thread(self.notify, str(error), severity="error", markup=False)
+        where = WhereForm(run_folder(self.spivae.folders), slurm)
+        self.post_message(Found(processes, sources, where))
 
     async def on_found(self, message: Found) -> None:
-        self.processes, self.sources = message.processes, message.sources
+        self.processes, self.sources, self.where = message.processes, message.sources, message.where
         await self._choose(str(self.sources[0].path) if self.sources else DEFAULTS)
 
     async def _choose(self, source: str) -> None:
@@ -113,13 +124,14 @@ class TrainScreen(SpivaeScreen):
         from spivae_tui.widgets.recipe_body import RecipeBody
 
         assert self.form is not None
+        assert self.where is not None
         for old in self.query("#recipe-body, #train-wait"):
             await old.remove()
         choices = [(source.label, str(source.path)) for source in self.sources] + [(DEFAULTS, DEFAULTS)]
         names = dict.fromkeys([*self.processes, self.form.texts["process.name"]])
         titles = [(self._title(name), name) for name in names]
         kinds = [(kind.title, kind.name) for kind in known().values()]
-        body = RecipeBody(self.form, titles, kinds, choices, self._source)
+        body = RecipeBody(self.form, titles, kinds, choices, self._source, self.where)
         await self.mount(body, before="#write-bar")
         self.check()
         self.query_one("#source", Select).focus()
@@ -168,26 +180,33 @@ class TrainScreen(SpivaeScreen):
         if self.form is not None and self.form.texts.get(event.path) not in (None, event.text):
             self.form.texts[event.path] = event.text
             self.check()
+        elif self.where is not None and self.where.texts.get(event.path) not in (None, event.text):
+            self.where.texts[event.path] = event.text
+            self.body.pane.show_words()
+            self.check()
 
     def check(self) -> None:
         """Check the form and say what it amounts to, or what is wrong where."""
         from spivae_tui.recipe_form import summarize
 
         assert self.form is not None
+        assert self.where is not None
         self._leaving = False
         before, self.checked = self.checked, self.form.check()
-        self.body.show_errors(dict(self.checked.errors))
+        self.place, misplaced = self.where.check(self.checked.recipe)
+        self._wrong = {**self.checked.errors, **misplaced}
+        self.body.show_errors(self._wrong)
         summary = self.query_one("#train-summary", Static)
         if self.checked.recipe is not None:
             amounts = summarize(self.checked.recipe)
             self.phases.show_units(amounts.predicted)
             self._say(summary, " · ".join(amounts.words()), bad=False)
             self.body.show_plan(self.checked.recipe)
-        elif self.checked.first is not None:
-            path, reason = self.checked.first
+        else:
             self.phases.show_units(self.phases.units)
+        for path, reason in list(self._wrong.items())[:1]:
             self._say(summary, f"{path}: {reason}" if path else reason, bad=True)
-        self.query_one("#start", Button).disabled = self.checked.recipe is None or self._starting
+        self.query_one("#start", Button).disabled = bool(self._wrong) or self._starting
         if before is None or (before.recipe is None) != (self.checked.recipe is None):
             self.refresh_bindings()
 
@@ -292,25 +311,24 @@ class TrainScreen(SpivaeScreen):
     def action_start(self) -> None:
         if self.checked is None or self._starting:
             return
-        if self.checked.recipe is None:
+        if self.checked.recipe is None or self.place is None:
             self._go_to_error()
             return
         self._starting = True
         button = self.query_one("#start", Button)
         button.label, button.disabled = "Starting…", True
-        self._launch(self.checked.recipe)
+        self._launch(self.checked.recipe, self.place)
 
     def _go_to_error(self) -> None:
-        assert self.checked is not None
-        path, reason = self.checked.first or ("", "")
+        path, reason = next(iter(self._wrong.items()), ("", ""))
         control = self.body.control(path)
         if control is not None:
             control.focus()
         self.notify(f"{path}: {reason}" if path else reason, severity="error", title="Not yet", markup=False)
 
     @work(thread=True, exclusive=True, group="launch", exit_on_error=False)
-    def _launch(self, recipe: Recipe) -> str:
-        return str(self.spivae.services.launch(recipe).path)
+    def _launch(self, recipe: Recipe, place: Where) -> str:
+        return str(self.spivae.services.launch(recipe, place).path)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         group, state = event.worker.group, event.state
@@ -329,6 +347,9 @@ class TrainScreen(SpivaeScreen):
             button = self.query_one("#start", Button)
             button.label, button.disabled = "Start training", False
             self.refresh_bindings()
+
+    def action_where(self) -> None:
+        self.body.pane.toggle()
 
     # Finding a learning rate
 

@@ -32,6 +32,7 @@ STATE_ROLES: dict[str, Role] = {
     "stopped": "warn",
     "lost": "warn",
     "failed": "bad",
+    "broken": "bad",
 }
 BAR = 5  # cells of a bar
 MARKS = {"running": "▶", "failed": "✗", "lost": "?", "stopped": "‖", "queued": "…"}

@@ -55,7 +55,8 @@ class EntryPreview(Widget):
         )
 
     def _two_lines(self, entry: Entry, width: int) -> Iterator[Text]:
-        yield Text(text.shorten(entry.path, width), self.style_of("muted"))
+        where = f"  {entry.where}" if 0 < len(entry.where) < width // 2 else ""
+        yield Text(text.shorten(entry.path, width - len(where)) + where, self.style_of("muted"))
         if entry.error:
             yield Text(text.clip(entry.error, width), self.style_of("bad"))
             return
@@ -85,6 +86,8 @@ class EntryPreview(Widget):
                 yield fact("progress", f"{int(entry.progress * 100)} %")
             if entry.left is not None:
                 yield fact("time left", roughly(entry.left))
+            if entry.where:
+                yield fact("trained by", entry.where)
             if entry.tags:
                 yield fact("tags", " ".join(entry.tags))
         yield fact("process", entry.process or text.NOTHING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -13,6 +13,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
+
+if TYPE_CHECKING:
+    from spivae_tui.recipe_form import FormField
 
 _ACROSS: list[BindingType] = [Binding("up", "go(-1)", show=False), Binding("down", "go(1)", show=False)]
 
@@ -117,3 +120,15 @@ class FormLine(Vertical):
         if self.has_class("-wrong") != bool(reason) or str(line.content) != reason:
             line.update(reason)
             self.set_class(bool(reason), "-wrong")
+
+
+def field_line(spec: FormField, text: str) -> FormLine:
+    """The line of one field."""
+    name = spec.path.rpartition(".")[2]
+    help = spec.help if spec.help.startswith(name) else f"{name}: {spec.help}"
+    control: Widget
+    if spec.kind == "bool":
+        control = Choice(spec.path, text, help, ("yes", "no"))
+    else:
+        control = Typed(spec.path, text, help)
+    return FormLine(spec.label, [control], classes="field")

@@ -6,27 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widget import Widget
 from textual.widgets import Select, Static
 
 from spivae.training.recipe import Recipe
 from spivae_tui.plan_figure import plan
 from spivae_tui.plot import PlotView
 from spivae_tui.recipe_form import ARCHITECTURE, DATA, PROCESS, TRAINING, FormField, RecipeForm
-from spivae_tui.widgets.form_line import Choice, FormLine, Typed
+from spivae_tui.where_form import WhereForm
+from spivae_tui.widgets.form_line import Choice, FormLine, Typed, field_line
 from spivae_tui.widgets.recipe_tables import GridTable, PhaseTable
-
-
-def field_line(spec: FormField, text: str) -> FormLine:
-    """The line of one field."""
-    name = spec.path.rpartition(".")[2]
-    help = spec.help if spec.help.startswith(name) else f"{name}: {spec.help}"
-    control: Widget
-    if spec.kind == "bool":
-        control = Choice(spec.path, text, help, ("yes", "no"))
-    else:
-        control = Typed(spec.path, text, help)
-    return FormLine(spec.label, [control], classes="field")
+from spivae_tui.widgets.where_pane import WherePane
 
 
 class RecipeBody(Horizontal):
@@ -39,10 +28,11 @@ class RecipeBody(Horizontal):
         architectures: Sequence[tuple[str, str]],
         sources: Sequence[tuple[str, str]],
         source: str,
+        where: WhereForm,
     ) -> None:
         super().__init__(id="recipe-body")
         self.form, self.processes, self.architectures = form, processes, architectures
-        self.sources, self.source = sources, source
+        self.sources, self.source, self.where = sources, source, where
 
     def compose(self) -> ComposeResult:
         form = self.form
@@ -72,6 +62,7 @@ class RecipeBody(Horizontal):
             with Vertical(classes="section-box"):
                 yield Static("Training", classes="section")
                 yield from self._lines(TRAINING)
+            yield WherePane(self.where)
         with VerticalScroll(id="recipe-right", can_focus=False):
             with Vertical(id="recipe-columns"):
                 with Vertical(classes="section-box", id="recipe-data"):
@@ -94,6 +85,10 @@ class RecipeBody(Horizontal):
 
     def _lines(self, specs: Iterable[FormField]) -> Iterable[FormLine]:
         return (field_line(spec, self.form.texts[spec.path]) for spec in specs)
+
+    @property
+    def pane(self) -> WherePane:
+        return self.query_one(WherePane)
 
     async def show_model(self) -> None:
         """Show the fields of the architecture that the form has now."""

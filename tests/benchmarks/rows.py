@@ -151,7 +151,7 @@ def _data(process: Process, theirs: Callable[..., np.ndarray], count: int) -> Ca
 
 
 def _ta_msd(toy: bool) -> Measured:
-    positions = np.random.default_rng(0).standard_normal((100 if toy else 9000, 400)).cumsum(1)
+    positions = np.random.default_rng(0).standard_normal((100 if toy else 36_000, 400)).cumsum(1)
     lags = np.arange(1, 320)
     return compare(lambda: plain.ta_msd(positions, lags), lambda: ta_msd(positions, lags), 1 if toy else 5)
 
@@ -192,7 +192,7 @@ ROWS = (
     Row("generation_16x6000", "generation, 16 x 6,000", 28, 40, _generation(16, 6000, 0.1)),
     Row("sbm", "SBM data, 10,500 x 400", 7, 12, _data(ScaledBrownianMotion(), plain.sbm, 10_500)),
     Row("fbm", "FBM data, 9,870 x 400", 10, 12, _data(FractionalBrownianMotion(), plain.fbm, 9_996)),
-    Row("ta_msd", "TA-MSD, 9,000 x 400, 319 lags", 5, 6, _ta_msd),
+    Row("ta_msd", "TA-MSD, 36,000 x 400, 319 lags", 5, 6, _ta_msd),
     Row("prediction", "prediction and loss, batch 256", 2.0, 2.3, _prediction),
     Row("memory", "memory of a training", 1.2, 0.8, _memory, unit="GB", most=True),
     Row("floor", "step's part of the compute floor", 38, 45, _floor, unit="%"),

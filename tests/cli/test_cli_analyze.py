@@ -64,6 +64,19 @@ def test_of_several_analyses_those_that_cannot_answer_are_told_and_the_rest_show
     assert "error: " in none.err
 
 
+def test_of_several_analyses_one_that_lacks_memory_leaves_the_others_be(
+    spivae, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def hungry(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("spivae_plugins.latents.Latents.compute", hungry)
+    asked = spivae("analyze", tiny_checkpoint, "latents", "history", "--per-cell", 2, "--json")
+    assert asked.code == 1
+    assert [item["name"] for item in asked.json["analyses"]] == ["history"]
+    assert asked.err.startswith("error: latents: not enough memory; ask for fewer")
+
+
 def test_the_options_of_one_analysis_are_flags(spivae, tiny_checkpoint: Path):
     answer = spivae("analyze", tiny_checkpoint, "latents", "--bins", 7, "--per-cell", 2, "--json").json
     [found] = answer["analyses"]

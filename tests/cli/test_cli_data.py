@@ -7,6 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spivae.checkpoint.load import load_checkpoint
+from spivae.dataset import Dataset
+from spivae.prediction import predict
+from tests.memory import peak
+
 
 @pytest.fixture
 def dataset(spivae, tmp_path: Path) -> Path:
@@ -139,6 +144,110 @@ def test_predict_gives_what_the_original_gives(spivae, reference: Path, tmp_path
         # single steps of small displacements to what float32 keeps of them (see tests/test_prediction.py)
         np.testing.assert_allclose(found["nll"], expected["nll"][..., 0], rtol=2e-3, atol=2e-3)
         np.testing.assert_allclose(found["nll"].mean(), expected["nll"].mean(), rtol=1e-6)
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch):
+    """Files are read, and trajectories made and predicted, a few at a time."""
+    monkeypatch.setattr("spivae.npz._READ", 1 << 13)
+    monkeypatch.setattr("spivae.prediction.BATCH", 16)
+    monkeypatch.setattr("spivae.dataset._AT_ONCE", 64 * 70)
+    monkeypatch.setattr("spivae.dataset._BLOCK", 16)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "layout.npz"])
+def test_the_memory_of_predictions_does_not_grow_with_their_number(
+    spivae, tiny_checkpoint: Path, tmp_path: Path, small_parts: None, name: str
+):
+    def predict(n: int) -> None:
+        values = 0.1 * np.random.default_rng(0).standard_normal((n, 63))
+        given, out = tmp_path / f"{n}-{name}", tmp_path / f"p-{n}.npz"
+        if name == "layout.npz":
+            np.savez(given, **{"1,0.01": np.concatenate([np.full((n, 2), [1, 0.01]), values], axis=1)})
+        elif name == "x.npz":
+            np.savez(given, displacements=values)
+        else:
+            np.save(given, values)
+        peaks.append(peak(lambda: spivae("predict", tiny_checkpoint, given, "--out", out)))
+        with np.load(out) as found:
+            assert found["c"].shape == (n, 6, 63)
+
+    peaks: list[int] = []
+    for n in (64, 64, 1024):  # the first one imports, too
+        predict(n)
+    # all of c alone would be 1.5 MB
+    assert peaks[2] < 1.2 * peaks[1] < 1e6
+
+
+@pytest.mark.parametrize("what", ["data", "generate"])
+def test_the_memory_of_new_trajectories_does_not_grow_with_their_number(
+    spivae,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    small_parts: None,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+):
+    monkeypatch.setattr("spivae.generation._ROWS_AT_ONCE", 16)
+
+    def make(n: int) -> None:
+        point = ("--set", "alpha=1", "--set", "D=1e-3", "--out", tmp_path / "x.npz")
+        if what == "data":
+            made = ("data", "sbm", *point, "--per-cell", n, "--steps", 70)
+        else:
+            made = ("generate", tiny_checkpoint, *point, "-n", n, "--length", 70)
+        peaks.append(peak(lambda: spivae(*made)))
+        with np.load(tmp_path / "x.npz") as found:
+            rows = found["1,0.001"][:, 2:] if what == "data" else found["displacements"]
+        assert rows.shape == (n, 70)
+        assert len(np.unique(rows[:, 0])) == n
+
+    peaks: list[int] = []
+    for n in (64, 64, 2048):
+        make(n)
+    # in memory, all of them would be 0.6 MB
+    assert peaks[2] - peaks[1] < 0.2e6
+
+
+def test_data_in_parts_are_those_of_all_at_once(spivae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = ("data", "sbm", "--set", "alpha=0.5,1", "--set", "D=1e-3,1e-2", "--per-cell", 300, "--steps", 10)
+    assert spivae(*made, "--out", tmp_path / "whole.npz").code == 0
+    monkeypatch.setattr("spivae.dataset._AT_ONCE", 512 * 10)
+    assert spivae(*made, "--out", tmp_path / "parts.npz").code == 0
+    whole, parts = (dict(np.load(tmp_path / f"{name}.npz")) for name in ("whole", "parts"))
+    assert list(whole) == list(parts) == ["0.5,0.001", "0.5,0.01", "1,0.001", "1,0.01"]
+    for key in whole:
+        np.testing.assert_array_equal(whole[key], parts[key])
+
+
+def test_predictions_in_parts_are_those_of_all_at_once(
+    spivae, tiny_checkpoint: Path, tmp_path: Path, small_parts: None
+):
+    x = 0.1 * np.random.default_rng(0).standard_normal((50, 63))
+    np.save(tmp_path / "x.npy", np.asfortranarray(x))
+    answer = spivae(
+        "predict", tiny_checkpoint, tmp_path / "x.npy", "--out", tmp_path / "p.npz", "--json"
+    ).json
+    _, model = load_checkpoint(tiny_checkpoint)
+    whole = predict(model, Dataset(x[:, None].astype(np.float32), np.zeros((50, 0)), ()), keep_raw=True)
+    with np.load(tmp_path / "p.npz") as found:
+        for key in ("mu", "logvar", "c", "pred", "nll"):
+            np.testing.assert_allclose(found[key], getattr(whole, key), rtol=1e-5, atol=1e-5)
+    assert answer["nll"] == pytest.approx(whole.nll.mean(), rel=1e-5)
+    assert answer["kl_latents"] == pytest.approx(whole.kl.mean(axis=0), rel=1e-5)
+    assert answer["surviving"] == whole.surviving
+
+
+def test_what_only_reading_tells_leaves_no_file(
+    spivae, tiny_checkpoint: Path, tmp_path: Path, small_parts: None
+):
+    x = np.zeros((100, 63))
+    x[-1, -1] = np.inf
+    np.save(tmp_path / "x.npy", x)
+    failed = spivae("predict", tiny_checkpoint, tmp_path / "x.npy", "--out", tmp_path / "p.npz")
+    assert failed.code == 2
+    assert "holds displacements that are not finite" in failed.err
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
 
 
 def test_sampled_predictions_follow_the_seed(spivae, tiny_checkpoint: Path, dataset: Path, tmp_path: Path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from spivae.cli.errors import describe
 from spivae.errors import SpivaeError, WorkFailed
@@ -73,12 +76,48 @@ def test_debug_shows_the_traceback_before_the_error(spivae):
         (SpivaeError("x: is wrong"), "x: is wrong", 2),
         (WorkFailed("x: is full"), "x: is full", 1),
         (PermissionError(13, "Permission denied", "a.npz"), "a.npz: Permission denied", 1),
-        (MemoryError(), "not enough memory; ask for fewer or shorter trajectories", 1),
         (KeyError("k"), "KeyError: 'k'; this is a bug: --debug shows where", 1),
     ],
 )
 def test_every_error_has_words_and_an_exit_code(error: BaseException, told: str, code: int):
     assert describe(error) == (told, code)
+
+
+def wrapped(error: BaseException) -> BaseException:
+    try:
+        raise WorkFailed("analysis x: broke") from error
+    except WorkFailed as outer:
+        return outer
+
+
+OF_TORCH = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000 bytes. Error code 12"
+
+
+@pytest.mark.parametrize("seen", [lambda error: error, wrapped], ids=["itself", "behind another"])
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (MemoryError(), ""),
+        (
+            MemoryError("Unable to allocate 7.45 GiB for an array with shape (7,)"),
+            " (7.45 GiB more were wanted)",
+        ),
+        (RuntimeError(OF_TORCH), " (3.73 GiB more were wanted)"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB."), " (20.00 MiB more were wanted)"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), ""),
+    ],
+)
+def test_a_want_of_memory_reads_the_same_whoever_meets_it(
+    seen: Callable[[BaseException], BaseException], error: BaseException, wanted: str
+):
+    words = f"not enough memory{wanted}; ask for fewer or shorter trajectories, or a smaller batch"
+    assert describe(seen(error)) == (words, 1)
+
+
+def test_torch_still_says_so_in_the_words_that_are_looked_for():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**14)
+    assert describe(caught.value)[0].startswith("not enough memory (372529.03 GiB more were wanted)")
 
 
 def test_a_message_of_many_lines_or_with_escape_codes_becomes_one_plain_line(

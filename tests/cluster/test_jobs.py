@@ -214,7 +214,7 @@ def test_a_sweep_is_one_array(spivae: Spivae, tiny_recipe: Path, tmp_path: Path,
     states = {run["id"]: run["state"] for run in spivae("sweep", sweep.id, *at, "--json").json["runs"]}
     assert list(states.values()) == ["running", "queued", "queued"]
     assert "queue has ended" not in spivae("sweep", sweep.id, *at).out
-    assert spivae("stop", sweep.id, *at).out.endswith("1 run at work saves and ends\n")
+    assert spivae("stop", sweep.id, *at, "--wait", 60).out == f"{sweep.id}: stopped\n"
     wait_for(lambda: [run.state() for run in sweep.runs().values()] == ["stopped"] * 3)
     assert slurm_state(f"{made['job']}_3") in ("CANCELLED", "")
 

@@ -171,6 +171,11 @@ class WrongCovariance(Right):
         return 1.1 * super().covariance(theta, steps)
 
 
+class WrongAutocovariance(Right):
+    def autocovariance(self, theta, steps):
+        return 1.1 * super().covariance(theta, steps)
+
+
 class WrongMean(Right):
     msd = Process.msd
 
@@ -216,6 +221,7 @@ FAULTS = {
     NoQuantiles: "quantiles",
     WrongDiffusivity: "diffusivity and msd",
     WrongCovariance: "covariance of samples",
+    WrongAutocovariance: "covariance of samples",
     WrongMean: "covariance of samples",
     NotGaussian: "covariance of samples",
     Singular: "covariance of samples",

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from spivae.api import Parameter, Process
+from spivae.errors import SpivaeError
 from spivae.estimators import Expectations, displacement_correlation, ea_msd, positions_of, ta_msd
+from spivae.observation import Observed
 from spivae_plugins.bm import BrownianMotion
 from spivae_plugins.fbm import FractionalBrownianMotion
 from spivae_plugins.ou import OrnsteinUhlenbeck
@@ -52,6 +54,41 @@ def test_the_ta_msd_of_aging_motion_is_not_the_ensembles():
     t = np.arange(100.0)
     by_hand = 2 * np.array([np.mean(np.sqrt(t[: 101 - k] + k) - np.sqrt(t[: 101 - k])) for k in (1,)])
     assert expected.ta_msd(theta, lags, 100)[0, 0] == pytest.approx(by_hand[0], rel=1e-9)
+
+
+STATIONARY = [BrownianMotion(), FractionalBrownianMotion(), OrnsteinUhlenbeck()]
+
+
+@pytest.mark.parametrize("process", STATIONARY, ids=lambda process: process.name)
+@pytest.mark.parametrize(("noise", "blur"), [(0.0, 0.0), (0.03, 0.0), (0.0, 0.8), (0.03, 0.8)])
+def test_what_is_told_of_a_stationary_process_takes_no_matrix_and_is_that_of_the_matrix(
+    process, noise, blur, monkeypatch
+):
+    seen, theta = Observed(process, noise, blur), np.array([[0.4, 1e-3], [0.8, 1e-2]])
+    matrix, mean = seen.covariance(theta, 30), seen.mean(theta, 30)
+    np.testing.assert_allclose(seen.autocovariance(theta, 30), matrix[:, 0], rtol=1e-9, atol=1e-15)
+    lags = np.array([1, 2, 7, 29])
+    spread = np.array([matrix[:, :t, :t].sum(axis=(1, 2)) for t in lags]).T
+    drift = np.zeros_like(spread) if mean is None else mean[:, :1] * lags
+    expected = Expectations(seen)
+    monkeypatch.setattr(Observed, "covariance", lambda *_: pytest.fail("a matrix was made"))
+    correlation = expected.correlation(theta, lags)
+    np.testing.assert_allclose(correlation, matrix[:, 0, lags] / matrix[:, 0, :1], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(expected.ea_msd(theta, lags), spread + drift**2, rtol=1e-9)
+
+
+def test_the_correlation_of_a_process_that_gives_matrices_alone_has_an_end():
+    class Given(Process):
+        name, parameters = "given", FractionalBrownianMotion.parameters
+
+        def covariance(self, theta, steps):
+            return FractionalBrownianMotion().covariance(theta, steps)
+
+    theta, lags = np.array([[0.5, 1e-3]]), np.array([1, 9])
+    whole = Expectations(FractionalBrownianMotion()).correlation(theta, lags)
+    np.testing.assert_allclose(Expectations(Given()).correlation(theta, lags), whole)
+    with pytest.raises(SpivaeError, match=r"10,000 rows of a covariance .* choose shorter lags"):
+        Expectations(Given()).correlation(theta, np.array([9_999]))
 
 
 class WithoutCovariance(Process):

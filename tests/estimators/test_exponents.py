@@ -5,7 +5,7 @@ import pytest
 from samples import sbm, standard_errors
 
 from spivae.errors import SpivaeError
-from spivae.estimators import exponent, exponent_seed, tea_msd_exponent
+from spivae.estimators import TeaMsd, exponent, exponent_seed, tea_msd_exponent
 
 RECEPTIVE_FIELD = 32
 START = RECEPTIVE_FIELD + 1  # the first generated displacement is that of time R + 2
@@ -83,6 +83,38 @@ def test_the_ensembles_exponent_is_true_and_scatters_less_than_a_mean_of_exponen
     assert standard_errors(together, alpha) < 3
     assert together.std() < np.std([exponent(group, 0).mean() for group in groups])
     assert tea_msd_exponent(groups[0][:1]) == pytest.approx(exponent(groups[0][:1], 0)[0], abs=1e-12)
+
+
+def test_an_ensemble_in_parts_has_the_exponent_of_the_whole_and_its_jackknife_error():
+    displacements = sbm(np.random.default_rng(12), 0.7, 1e-3, 50, 60)
+    ensemble = TeaMsd(50)
+    for part in np.split(displacements, [7, 8, 31]):
+        ensemble.add(part)
+    found, error = ensemble.exponent(3.0)
+    assert found == pytest.approx(tea_msd_exponent(displacements, 3.0), rel=1e-12)
+    groups = np.array_split(np.arange(50), 20)
+    without = [tea_msd_exponent(np.delete(displacements, group, axis=0), 3.0) for group in groups]
+    assert error == pytest.approx(np.sqrt(19) * np.std(without), rel=1e-9)
+
+
+def test_an_ensemble_of_one_has_no_error_and_fewer_than_were_expected_have_one():
+    displacements = sbm(np.random.default_rng(12), 0.7, 1e-3, 3, 60)
+    ensemble = TeaMsd(20)
+    ensemble.add(displacements[:1])
+    assert np.isnan(ensemble.exponent()).all()
+    ensemble.add(displacements[1:])
+    few = TeaMsd(3)
+    few.add(displacements)
+    assert ensemble.exponent() == pytest.approx(few.exponent(), rel=1e-12)
+
+
+def test_one_that_ran_far_away_does_not_spoil_what_is_told_without_it():
+    displacements = sbm(np.random.default_rng(12), 0.7, 1e-3, 20, 60)
+    displacements[0] *= 1e15
+    ensemble = TeaMsd(20)
+    ensemble.add(displacements)
+    without = [tea_msd_exponent(np.delete(displacements, row, axis=0)) for row in range(20)]
+    assert ensemble.exponent()[1] == pytest.approx(np.sqrt(19) * np.std(without), rel=1e-9)
 
 
 def test_too_few_displacements_are_refused():

@@ -5,7 +5,7 @@ import pytest
 from samples import fbm, sbm, standard_errors
 
 from spivae.errors import SpivaeError
-from spivae.estimators import ensemble_fit, exponent, log_square_fit, ta_msd_fit
+from spivae.estimators import EnsembleFit, ensemble_fit, exponent, log_square_fit, ta_msd_fit
 from spivae_plugins.bm import BrownianMotion
 from spivae_plugins.fbm import FractionalBrownianMotion
 from spivae_plugins.sbm import ScaledBrownianMotion
@@ -121,6 +121,16 @@ def test_an_ensemble_that_does_not_move_at_a_time_has_no_fit():
     displacements = sbm(np.random.default_rng(18), 0.7, 1e-3, 20, 50, start=33)
     displacements[:, 7] = 0
     assert np.isnan(ensemble_fit(ScaledBrownianMotion(), displacements, 33)).all()
+
+
+@pytest.mark.parametrize("process", [ScaledBrownianMotion(), FractionalBrownianMotion()], ids=["sbm", "fbm"])
+def test_an_ensemble_in_parts_has_the_fit_of_the_whole(process):
+    displacements = sbm(np.random.default_rng(18), 0.7, 1e-3, 50, 60, start=33)
+    fit = EnsembleFit(process, 33)
+    assert np.isnan(fit.found()).all()
+    for part in np.split(displacements, [1, 30]):
+        fit.add(part)
+    assert fit.found() == pytest.approx(ensemble_fit(process, displacements, 33), rel=1e-12)
 
 
 def test_no_fit_is_offered_for_a_process_without_an_exponent():

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from spivae.cell_sums import CellSums
 from spivae.checkpoint.load import load_checkpoint
 from spivae.dataset import Grid
 from spivae.evaluation.bound import Bound, controlled, measure
 from spivae.evaluation.exact import Exact
 from spivae.model.vae import WaveNetVAE
 from spivae_plugins.sbm import ScaledBrownianMotion
+from tests.memory import peak
 
 DATA = Path(__file__).parents[1] / "data"
 SBM = ScaledBrownianMotion()
@@ -81,9 +83,42 @@ def test_large_sets_are_judged_in_parts_that_cover_each_cell_alike(model: WaveNe
     assert len(np.unique(found.mu[:, 0])) == 20
 
 
+def test_what_is_told_of_all_is_that_of_the_trajectories_themselves(model: WaveNetVAE, monkeypatch) -> None:
+    monkeypatch.setattr("spivae.evaluation.bound._CHUNK", 8)
+    found = bound(model, 0, 5)
+    assert found.var_mu == pytest.approx(found.mu.var(axis=0), rel=1e-5)
+    assert found.mean_logvar == pytest.approx(found.logvar.mean(axis=0), rel=1e-5)
+    kl = (found.mu**2 + np.exp(found.logvar) - 1 - found.logvar) / 2
+    assert found.kl_latents == pytest.approx(kl.mean(axis=0), rel=1e-4)
+
+
+def test_latents_are_kept_of_as_many_trajectories_as_memory_allows(model: WaveNetVAE, monkeypatch) -> None:
+    monkeypatch.setattr("spivae.evaluation.bound._CHUNK", 8)
+    whole = bound(model, 0, 7)
+    monkeypatch.setattr("spivae.evaluation.bound.KEPT", 3 * 4)
+    part = bound(model, 0, 7)
+    assert (part.n, part.neg_elbo) == (whole.n, whole.neg_elbo) == (28, whole.neg_elbo)
+    for name in ("theta", "mu", "logvar"):
+        first = getattr(whole, name).reshape(4, 7, -1)[:, :3]
+        np.testing.assert_array_equal(getattr(part, name), first.reshape(12, -1))
+
+
+@pytest.mark.parametrize("exact", [None, EXACT], ids=["plain", "control variate"])
+def test_the_memory_does_not_grow_with_the_number_of_trajectories(
+    model: WaveNetVAE, monkeypatch, exact: Exact | None
+) -> None:
+    monkeypatch.setattr("spivae.evaluation.bound._CHUNK", 64)
+    monkeypatch.setattr("spivae.evaluation.bound.KEPT", 64)
+    _, few, many = (peak(lambda n=n: bound(model, 0, n, exact)) for n in (16, 64, 256))
+    of_the_others = 4 * (256 - 64) * 3 * 6 * 4  # bytes of their mu, logvar and kl
+    assert many - few < of_the_others / 2  # Python's own garbage is a fifth of them
+
+
 def test_a_perfect_control_leaves_no_error() -> None:
     rng = np.random.default_rng(0)
     control = rng.normal([[1.0], [5.0]], 1.0, (2, 50))
-    found = controlled(2 * control + 3, control, np.array([1.0, 5.0]))
+    sums = CellSums(2, 2)
+    sums.add(np.stack([2 * control + 3, control], axis=-1))
+    found = controlled(sums, 0, 1, np.array([1.0, 5.0]))
     assert found.value == pytest.approx(9.0)
-    assert found.error == pytest.approx(0.0, abs=1e-12)
+    assert found.error == pytest.approx(0.0, abs=1e-7)

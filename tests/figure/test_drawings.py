@@ -99,6 +99,27 @@ def test_a_curve_breaks_where_a_value_is_missing() -> None:
     assert row.endswith("+.........                 .........")
 
 
+def test_what_stands_in_front_hides_the_others_and_is_bold() -> None:
+    look = Look(glyphs="block", colors="truecolor")
+    level = np.ones(5)
+    marks = [Line(x=np.arange(5), y=level, color=0, front=True), Line(x=np.arange(5), y=level, color=1)]
+    for one, other in (marks, reversed(marks)):
+        rows = draw_panel(Panel(marks=(one, other), y=Axis(low=0, high=2)), 40, 12, look)
+        drawn = [span for row in rows for span in row if span.fg in (look.category(0), look.category(1))]
+        assert {span.fg for span in drawn} == {look.category(0)}
+        assert any(span.bold for span in drawn)
+
+
+def test_what_stands_behind_a_curve_may_have_a_faint_shade_of_its_colour() -> None:
+    marks = (line([1, 1, 1], muted=True, color=1), line([2, 2, 2], muted=True))
+    for dark, faint in ((True, "#7B590C"), (False, "#EAAE7F")):
+        look = Look(glyphs="block", colors="truecolor", dark=dark)
+        found = {span.fg for row in draw_panel(Panel(marks=marks), 40, 12, look) for span in row}
+        assert {faint, look.muted} <= found
+    plain = Look(glyphs="block", colors="16")
+    assert plain.faint(plain.category(1)) == plain.muted
+
+
 def test_a_histogram_is_an_outline_on_the_axis() -> None:
     counts = np.array([1.0, 10, 100, 10, 0])
     expected = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,18 @@ def test_of_many_runs_each_has_a_shade_and_the_ends_a_label():
     assert [bool(line.label) for line in found] == [True, *[False] * (COLORS - 1), True]
 
 
+def test_the_chosen_run_is_in_front_labelled_and_has_its_batches_behind_it():
+    many = members(20)
+    many[7] = replace(many[7], chosen=True, searched=0.4)
+    figure = overlay(many)
+    for number in range(4):
+        assert [line.label for line in lines(figure, number) if line.front] == ["run 7"]
+        assert sum(bool(line.label) for line in lines(figure, number)) == 3
+    [raw] = [mark for mark in figure.panels[1].marks if mark.muted]
+    assert raw.shade == next(line.shade for line in lines(figure, 1) if line.front)
+    assert figure.caption == "Sampled: single spikes may be missing (40% searched)."
+
+
 def test_runs_without_a_step_are_left_out_of_the_figure():
     info = RunInfo(id="y", process="sbm", epochs=4, created=0.0)
     figure = overlay([Member("new", RunSeries(), info), *members(1)])
@@ -131,6 +144,20 @@ def test_a_comparison_knows_the_best_and_what_differs(tmp_path: Path):
     assert [line.label for line in lines(comparison.figure(), 0)] == ["seed 0", "seed 1", "seed 2"]
 
 
+def test_how_runs_are_trained_differs_too_once_they_have_begun(tmp_path: Path):
+    runs = [make(tmp_path, FRESH, 1.0) for _ in range(3)]
+    for run, (scale, threads) in zip(runs, [(1.0, 1), (0.3, 2), (1.0, 0)], strict=True):
+        run.info.lr_scale, run.info.threads, run.info.started = scale, threads, threads or None
+        run.save()
+    comparison = Comparison([str(run.path) for run in runs], Run.open)
+    comparison.poll()
+    assert [run.settings for run in comparison.runs] == [
+        {"lr_scale": 1.0, "threads": 1},
+        {"lr_scale": 0.3, "threads": 2},
+        {"lr_scale": None, "threads": None},
+    ]
+
+
 def test_runs_of_the_same_recipe_are_told_apart_by_their_ids(tmp_path: Path):
     runs = [make(tmp_path, FRESH, 1.0), make(tmp_path, FRESH, 2.0)]
     comparison = Comparison([str(run.path) for run in runs], Run.open)
@@ -145,6 +172,44 @@ def test_a_run_that_is_deleted_meanwhile_is_left_out(tmp_path: Path):
     shutil.rmtree(runs[0].path)
     assert comparison.poll()
     assert [run.view.info.id for run in comparison.runs] == [run.id for run in runs[1:]]
+
+
+def test_a_run_that_cannot_be_read_says_why_and_is_read_once_it_can_be(tmp_path: Path):
+    runs = [make(tmp_path, varied(training__seed=str(n)), 1.0 + n) for n in range(3)]
+    records = runs[0].metrics_path.read_bytes()
+    runs[0].metrics_path.unlink()
+    runs[0].metrics_path.mkdir()
+    comparison = Comparison([str(run.path) for run in runs], Run.open)
+    assert comparison.poll()
+    said = f"{runs[0].metrics_path}: cannot be read (Is a directory)"
+    assert [run.error for run in comparison.runs] == [said, "", ""]
+    assert comparison.runs[0].view.state == "broken"
+    assert [line.label for line in lines(comparison.figure(), 0)] == ["seed 1", "seed 2"]
+    assert not comparison.poll()
+    runs[0].metrics_path.rmdir()
+    runs[0].metrics_path.write_bytes(records)
+    assert comparison.poll()
+    assert [run.error for run in comparison.runs] == [""] * 3
+    assert comparison.best is comparison.runs[0]
+
+
+def test_lines_that_no_trainer_writes_are_passed_over(tmp_path: Path):
+    run = make(tmp_path, FRESH, 1.0)
+    nonsense = [
+        b'{"kind":"step","step":"x"}',
+        b'{"kind":"step","step":99,"epoch":9,"loss":"low","kl":[1,2],"lr":1,"beta":1,"seconds":1}',
+        b'{"kind":"epoch","epoch":9,"step":99,"seconds":1,"neg_elbo":"low"}',
+        b'{"kind":"epoch","epoch":9,"step":99,"seconds":1,"mu_cells":[[1],[2,3]]}',
+        b'{"kind":["step"]}',
+        b'{"kind":"\xff"}',
+        b"[1]",
+    ]
+    with open(run.metrics_path, "ab") as file:
+        file.write(b"\n".join(nonsense) + b"\n")
+    comparison = Comparison([str(run.path)], Run.open)
+    assert comparison.poll()
+    [found] = comparison.runs
+    assert (found.error, found.view.step, found.metrics["neg_elbo"]) == ("", 40, 1.0)
 
 
 def test_twenty_live_runs_are_followed_for_a_twentieth_of_a_core(tmp_path: Path):

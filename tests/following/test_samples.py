@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -207,6 +208,34 @@ def test_lines_without_end_are_no_past(tmp_path: Path):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b"x" * (samples.LONG + 1))
     assert read_past(path) is None
+
+
+def test_a_file_that_is_cut_while_it_is_read_ends_nothing(long: Path, tmp_path: Path, monkeypatch: Any):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(long.read_bytes())
+    places = samples._places
+
+    def cut(descriptor: int, end: int) -> Any:
+        found = places(descriptor, end)
+        os.truncate(path, 100)
+        return found
+
+    monkeypatch.setattr(samples, "_places", cut)
+    past = read_past(path)
+    assert past is not None
+    assert past.epochs == []
+
+
+def test_epochs_with_very_many_cells_are_found_across_blocks(tmp_path: Path, monkeypatch: Any):
+    monkeypatch.setattr(samples, "_BLOCK", 100_000)
+    cells = {"nll_cells": [1.25] * 9000}
+    wide = (record | (cells if record["kind"] == "epoch" else {}) for record in records(1, STEPS // 2))
+    past = read_past(write(tmp_path / "metrics.jsonl", wide))
+    assert past is not None
+    found = [row["epoch"] for row in past.epochs]
+    assert found == list(range(1, len(found) + 1))
+    assert len(found) > 95
+    assert all(len(row["nll_cells"]) == 9000 for row in past.epochs)
 
 
 def processor_seconds(work: Callable[[], Any]) -> float:

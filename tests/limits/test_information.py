@@ -15,6 +15,7 @@ from spivae.limits import Limits, entropies, limits, optimal_kl, optimal_nll, st
 from spivae.limits import information as module
 from spivae.limits.information import information
 from spivae.process import Process
+from tests.memory import peak
 
 
 def found(process: Process, n: int, seed: int = 0) -> Limits:
@@ -111,6 +112,22 @@ def test_the_standard_error_is_the_spread_over_repetitions() -> None:
         spread = np.std([getattr(run, value) for run in runs], ddof=1)
         told = np.mean([getattr(run, error) for run in runs])
         assert spread == pytest.approx(told, rel=0.4)
+
+
+def test_limits_are_found_in_parts_whose_memory_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(n: int) -> Limits:
+        return limits(SBM, Grid.of(SBM, {"alpha": 4, "D": 4}), 20, 6, np.random.default_rng(0), n=n)
+
+    at_once = found(3200)
+    monkeypatch.setattr("spivae.dataset._AT_ONCE", 512 * 20)
+    in_parts = found(3200)
+    assert in_parts.n == at_once.n == 3200
+    error = 5 * math.sqrt(2) * at_once.information_se
+    assert 0 < abs(in_parts.information - at_once.information) < error  # other random numbers
+    assert in_parts.information_se == pytest.approx(at_once.information_se, rel=0.1)
+    assert in_parts.entropy == at_once.entropy
+    peaks = [peak(lambda n=n: found(n)) for n in (512, 512, 4096)]  # type: ignore[misc]
+    assert peaks[2] < 1.1 * peaks[1]
 
 
 @pytest.mark.parametrize("process", [SHIFT, LOCALISED, AGED, OU], ids=lambda process: process.name)

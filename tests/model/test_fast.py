@@ -103,9 +103,20 @@ def test_outputs_losses_and_gradients_are_those_of_the_readable_form(name: str, 
     assert_equal_to_the_readable_form(stirred(make(**VARIANTS[name])), batch(7))
 
 
-def test_the_default_model_agrees_at_its_full_length() -> None:
-    model = stirred(build(ModelArgs(), torch.Generator().manual_seed(0)))
-    assert_equal_to_the_readable_form(model, 0.3 * batch(70, 399), 1 / 367)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_default_model_agrees_at_its_full_length(threads: int) -> None:
+    """Where a number is nearly zero, or two are nearly equal, float32 may take the other branch of a relu or
+    another maximum, and has the gradient of that: seldom, so two models of three must agree.
+    """
+    torch.set_num_threads(threads)
+    failed = []
+    for seed in range(3):
+        model = stirred(build(ModelArgs(), torch.Generator().manual_seed(seed)))
+        try:
+            assert_equal_to_the_readable_form(model, 0.3 * batch(70, 399), 1 / 367)
+        except AssertionError as error:
+            failed.append(error)
+    assert len(failed) < 2, failed
 
 
 @settings(max_examples=20, deadline=None)
@@ -305,6 +316,22 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
 
     with pytest.raises(SpivaeError, match="thread 0"):
         in_threads(work, 4)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_where_a_thread_fails_the_others_are_told_and_waited_for(failing: int) -> None:
+    torch.set_num_threads(2)
+    told, ended = threading.Event(), threading.Event()
+
+    def work(thread: int, rows: slice) -> None:
+        if thread == failing:
+            raise SpivaeError("no more")
+        if told.wait(10):
+            ended.set()
+
+    with pytest.raises(SpivaeError, match="no more"):
+        in_threads(work, 4, give_up=told.set)
+    assert ended.is_set()
 
 
 def test_threads_share_all_rows_and_leave_the_number_of_threads_alone() -> None:

@@ -11,7 +11,8 @@ import torch
 
 from spivae.checkpoint.load import load_checkpoint
 from spivae.dataset import Dataset
-from spivae.model.moving import to_device
+from spivae.generation import encode, generate
+from spivae.model.moving import to_device, to_numpy
 from spivae.prediction import predict
 from spivae.training import loop
 from spivae.training.loop import train
@@ -45,6 +46,15 @@ def test_on_the_cpu_nothing_is_copied():
     values = torch.arange(3.0)
     assert to_device(values, "cpu") is values
     assert to_device(values, torch.device("cpu")) is values
+
+
+def test_from_anywhere_they_come_back_by_way_of_the_cpu():
+    class Away:
+        def cpu(self) -> torch.Tensor:
+            return torch.arange(3.0)
+
+    values: Any = Away()
+    assert to_numpy(values).tolist() == [0, 1, 2]
 
 
 @pytest.fixture
@@ -81,3 +91,20 @@ def test_predictions_move_every_batch_that_way(moved: list[Any], tiny_checkpoint
     of_x = [((8, 1, 63), "cpu"), ((2, 1, 63), "cpu")]
     assert [move for move in moved if len(move[0]) == 3] == of_x
     assert len(moved) == (4 if sampled else 2)
+
+
+def test_latents_and_generated_trajectories_move_there_and_back(
+    moved: list[Any], tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+):
+    back: list[tuple[int, ...]] = []
+
+    def noting(values: torch.Tensor) -> np.ndarray[Any, Any]:
+        back.append(tuple(values.shape))
+        return to_numpy(values)
+
+    monkeypatch.setattr("spivae.model.moving.to_numpy", noting)
+    _, model = load_checkpoint(tiny_checkpoint)
+    mu, _ = encode(model, np.random.default_rng(0).standard_normal((5, 63)))
+    assert (moved, back) == ([((5, 1, 63), "cpu")], [(5, 2), (5, 2)])
+    generate(model, mu, 20, torch.Generator().manual_seed(0))
+    assert (moved[1:], back[2:]) == ([((5, 2), "cpu")], [(5, 20)])

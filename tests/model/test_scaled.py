@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from spivae.errors import SpivaeError
+from spivae.model import powers, scaled
 from spivae.model.losses import Loss
 from spivae.model.powers import log_powers
 from spivae.model.scaled import ScaledWaveNetVAE, build_scaled
@@ -154,3 +155,14 @@ def test_long_series_end_as_the_training_did() -> None:
 def test_impossible_arguments_are_refused_in_words(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SpivaeError, match=message):
         make(**changes)
+
+
+@pytest.mark.parametrize("table", [lambda *key: scaled._times(63, 5, *key), powers._weights])
+def test_constant_tables_are_kept_on_their_device_and_not_for_every_length(table: Any) -> None:
+    cpu, elsewhere = torch.device("cpu"), torch.device("meta")
+    first = table(63, cpu)
+    assert table(63, cpu)[0] is first[0]
+    assert [part.device for part in table(63, elsewhere)] == [elsewhere, elsewhere]
+    for length in range(70, 100):
+        table(length, cpu)
+    assert table(63, cpu)[0] is not first[0]

@@ -16,7 +16,7 @@ import pytest
 from trainers import Trainers
 
 from spivae.training import recipe as recipes
-from spivae.training.run import Run
+from spivae.training.run import Run, list_runs
 from tests.tui.terminal import Terminal
 
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -91,6 +91,40 @@ def test_the_app_is_killed_the_run_goes_on_and_a_new_app_shows_it_at_once(
     finally:
         os.kill(pid, signal.SIGKILL)
         trainers.ended()
+
+
+def test_a_run_that_the_app_has_started_outlives_it_and_is_found_by_the_next_app(
+    tiny_recipe: Path, tmp_path: Path, opened: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    long = recipes.with_overrides(recipes.load(tiny_recipe), {"training.phase.1.epochs": "50000"})
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "long.toml").write_text(recipes.to_toml(long))
+    first = opened(tmp_path / "models")
+    first.read_until(b"No checkpoints or runs yet")
+    os.write(first.descriptor, b"t")
+    first.read_until(b"epochs =")  # the form has been checked
+    os.write(first.descriptor, b"\x1bOQ")  # F2
+    first.read_until(b"steps/s", 60)
+    [run] = list_runs(tmp_path / "runs")
+    try:
+        assert run.info.pid != first.pid
+        os.kill(first.pid, signal.SIGKILL)
+        assert os.WTERMSIG(os.waitpid(first.pid, 0)[1]) == signal.SIGKILL
+        assert grows(run)
+        second = opened(tmp_path / "runs")
+        second.read_until(run.id.encode())
+        os.write(second.descriptor, b"\r")
+        assert b"running" in words(second.read_until(b"steps/s"))
+        os.write(second.descriptor, b"s")
+        second.read_until(b"Save and stop")
+        os.write(second.descriptor, b"s")
+        second.read_until(b"Stopped and saved")
+        os.write(second.descriptor, b"\x11")
+        assert second.wait() == 0
+    finally:
+        if Run.open(run.path).state() == "running":
+            os.kill(Run.open(run.path).info.pid, signal.SIGKILL)
 
 
 def test_a_run_that_is_deleted_under_the_app_is_said_to_be_gone_and_leaves_the_list(

@@ -74,29 +74,6 @@ def test_a_detached_run_is_killed_found_resumed_stopped_and_deleted(
     assert not run.path.exists()
 
 
-def test_a_trainer_that_does_not_listen_is_killed_by_force(tiny_recipe: Path, tmp_path: Path):
-    from spivae.training.stopping import stop
-
-    deaf = (
-        "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-        "print(flush=True); sys.stdin.read()"
-    )
-    child = subprocess.Popen([sys.executable, "-c", deaf], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        assert child.stdout is not None
-        child.stdout.readline()
-        run = Run.create(tmp_path, recipes.load(tiny_recipe))
-        run.claim(1, "cpu")
-        run.note_process(child.pid)
-        assert stop(run, 0.2) == "running"
-        assert child.poll() is None
-        assert stop(run, 0.2, force=True) == "lost"
-        assert child.wait(10) == -signal.SIGKILL
-    finally:
-        child.kill()
-        child.communicate()
-
-
 def test_a_run_that_waits_is_stopped_without_a_process(tiny_recipe: Path, tmp_path: Path, spivae):
     run = Run.create(tmp_path, recipes.load(tiny_recipe))
     assert spivae("stop", run.path).out == f"{run.id}: stopped\n"

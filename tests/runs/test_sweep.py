@@ -142,7 +142,7 @@ def test_a_queue_that_is_asked_to_stop_starts_nothing_more(sweep: Sweep, trainer
     queue.start()
     wait_for(lambda: len(trainers.started) == 2)
     wait_for(lambda: [run.info.state for run in sweep.runs().values()].count("running") == 2)
-    assert sweep.stop() == 2
+    assert len(sweep.stop()) == 2
     queue.join(10)
     assert not queue.is_alive()
     runs = list(sweep.runs().values())
@@ -154,7 +154,7 @@ def test_a_run_that_starts_while_the_sweep_is_stopped_is_stopped_too(
     sweep: Sweep, trainers: Trainers, monkeypatch: pytest.MonkeyPatch
 ):
     def start(run: Run, lock: Lock, *, threads: int | None = None) -> None:
-        assert sweep.stop() == 0  # it has looked, and has seen no trainer
+        assert sweep.stop() == []  # it has looked, and has seen no trainer
         trainers.start(run, lock, threads=threads)
 
     monkeypatch.setattr(sweeps, "start", start)

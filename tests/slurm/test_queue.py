@@ -16,7 +16,7 @@ from spivae.slurm import queue as queues
 from spivae.slurm.accounting import Accounting
 from spivae.slurm.commands import SlurmError
 from spivae.slurm.job import Job
-from spivae.slurm.queue import Answer, Queue, describe
+from spivae.slurm.queue import Answer, Queue, ask_cluster, describe
 from spivae.training.recipe import Recipe
 from spivae.training.run import Run
 from tests.commands import spivae as spivae
@@ -55,7 +55,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 def state(noted: str, job: str, age: float | None = 0.0, submitted: float = 0.0) -> str:
-    return run_state(noted, "node07", 4242, 1, age, Job(job, ME, submitted=submitted))
+    return run_state(noted, "node07", 4242, 1, lambda: age, Job(job, ME, submitted=submitted))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,53 @@ def test_what_is_over_asks_nothing(asked: Asked):
 
 
 def test_a_job_that_is_younger_than_the_answer_may_only_be_missing_in_it(asked: Asked):
-    assert state("queued", "99", submitted=time.time()) == "queued"
-    assert state("queued", "99", submitted=time.time() - 60) == "lost"
+    assert state("queued", "99", None, submitted=time.time()) == "queued"
+    assert state("queued", "99", None, submitted=time.time() - 60) == "lost"
+
+
+def test_a_run_that_beats_is_not_lost_because_its_job_is_missing(asked: Asked):
+    assert state("running", "99", age=5.0) == "running"
+    assert state("running", "3_7", age=5.0) == "lost"  # which Slurm says in so many words
+
+
+@pytest.mark.parametrize(
+    "job", [Job("99", ME + 1), Job("99", ME, cluster="other"), Job("3_7", ME, cluster="other")]
+)
+def test_of_jobs_of_other_users_and_clusters_silence_says_nothing(
+    asked: Asked, job: Job, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(queues, "queue", Queue(asked, lambda: "ours"))
+    monkeypatch.setattr(queues, "_is_user", lambda uid: True)
+    assert [run_state("running", "node07", 4242, 1, lambda: age, job) for age in (5.0, 600.0)] == [  # noqa: B023
+        "running",
+        "lost",
+    ]
+    assert run_state("queued", "", 0, None, lambda: None, job) == "queued"
+    assert describe(job) == f"Slurm job {job.id} (Slurm does not say how it is)"
+
+
+def test_jobs_of_the_own_cluster_and_those_of_before_it_was_noted_are_known(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+):
+    for own in ("ours", ""):  # or one that does not tell its name
+        queue = Queue(asked, lambda own=own: own)  # type: ignore[misc]
+        for cluster in ("ours", ""):
+            assert queue.look(Job("2", ME, cluster=cluster)).phase == "active"
+            assert queue.look(Job("99", ME, cluster=cluster)).phase == "ended"
+
+
+def test_the_cluster_tells_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    program = tmp_path / "scontrol"
+    program.write_text(
+        "#!/bin/sh\necho 'AccountingStorageType   = none'; echo 'ClusterName             = ours'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ask_cluster() == "ours"
+    program.unlink()
+    assert ask_cluster() == ""
+    monkeypatch.setenv("SLURM_CLUSTER_NAME", "of-the-node")
+    assert ask_cluster() == "of-the-node"
 
 
 def test_jobs_of_other_users_are_asked_for_too(asked: Asked, monkeypatch: pytest.MonkeyPatch):
@@ -241,12 +286,18 @@ def test_an_accounting_that_is_slow_is_left_alone_for_a_while(monkeypatch: pytes
 
 
 def test_which_job_a_process_is_in():
-    node = {"SLURM_JOB_ID": "12", "SLURMD_NODENAME": "node07"}
-    assert Job.of_process(node) == Job("12", ME)
+    node = {"SLURM_JOB_ID": "12", "SLURMD_NODENAME": "node07", "SLURM_CLUSTER_NAME": "ours"}
+    assert Job.of_process(node) == Job("12", ME, cluster="ours")
     assert Job.of_process({"SLURM_JOB_ID": "12"}) is None  # `salloc` on a login node
     assert Job.of_process({}) is None
     array = {"SLURM_ARRAY_JOB_ID": "11", "SLURM_ARRAY_TASK_ID": "4", "SLURM_RESTART_COUNT": "2"}
-    assert Job.of_process({**node, **array}) == Job("11_4", ME, restart=2)
+    assert Job.of_process({**node, **array}) == Job("11_4", ME, restart=2, cluster="ours")
+
+
+def test_a_job_is_before_its_later_turns_and_not_those_of_another_cluster_s():
+    assert Job("12", ME, 0, cluster="ours").is_before(Job("12", ME, 1, cluster="ours"))
+    assert Job("12", ME, 0).is_before(Job("12", ME, 1, cluster="ours"))  # of before that was noted
+    assert not Job("12", ME, 0, cluster="ours").is_before(Job("12", ME, 1, cluster="other"))
 
 
 def slurm_run(folder: Path, job: str) -> Run:

@@ -105,7 +105,7 @@ def test_the_script_wins_over_the_environment(program, tmp_path: Path, monkeypat
         monkeypatch.setenv(name, "x")
     path = tmp_path / "job.sh"
     path.write_text(job_script(Options(partition="gpu", time="10"), "n", "log", ["true"], 1))
-    assert submit_held(path) == "12"
+    assert submit_held(path) == ("12", "cluster")
     seen = (tmp_path / "env").read_text()
     assert "SBATCH_ACCOUNT=x" in seen  # not asked for: what the user has set counts
     assert not any(name in seen for name in ("SBATCH_PARTITION", "SBATCH_TIMELIMIT", "SBATCH_WAIT"))

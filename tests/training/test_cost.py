@@ -3,39 +3,75 @@
 from __future__ import annotations
 
 import math
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_loop import SBM, TINY
 
 from spivae.errors import SpivaeError, WorkFailed
-from spivae.training import memory
+from spivae.training import cost, memory
 from spivae.training.cost import estimate
 from spivae.training.loop import train
 from spivae.training.memory import check_memory, free_memory, needed_memory
+from spivae.training.metrics import MetricsReader
 from spivae.training.recipe import Recipe, load, with_overrides
 from spivae.training.run import Run
 
 
 def test_the_cost_of_a_training_is_counted_right() -> None:
-    cost = estimate(TINY, SBM, threads=1, seconds=0.1)
+    told = estimate(TINY, SBM, threads=1, seconds=0.1)
     shapes = TINY.architecture.shapes(TINY.model_args)
-    assert cost.parameters == sum(math.prod(shape) for shape in shapes.values())
-    assert (cost.epochs, cost.steps_per_epoch, cost.receptive_field) == (3, 9, 8)
-    assert (cost.code_path, cost.why_plain, cost.threads) == ("fast", None, 1)
-    assert cost.seconds == 3 * cost.seconds_per_epoch > 27 * cost.seconds_per_step
+    assert told.parameters == sum(math.prod(shape) for shape in shapes.values())
+    assert (told.epochs, told.steps_per_epoch, told.receptive_field) == (3, 9, 8)
+    assert (told.code_path, told.why_plain, told.threads) == ("fast", None, 1)
+    assert told.seconds == 3 * told.seconds_per_epoch > 27 * told.seconds_per_step
     padded = estimate(with_overrides(TINY, {"model.use_pad": "true"}), SBM, threads=1, seconds=0.1)
     assert (padded.code_path, padded.why_plain) == ("plain", "use_pad: the fast path has no padding")
 
 
-def test_the_time_told_is_that_of_the_steps(tmp_path: Path) -> None:
-    # others use the machine: a factor of five either way
-    told = estimate(TINY, SBM, threads=1, seconds=0.3).seconds
+def test_the_time_told_is_that_of_steps_validations_and_fresh_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: list[Callable[[], object]] = []
+
+    def timed(some: Callable[[], object], threads: list[int], *_: float) -> dict[int, float]:
+        work.append(some)
+        return dict.fromkeys(threads, 3.0 if len(work) % 2 else 0.5)
+
+    monkeypatch.setattr(cost, "step_seconds", timed)
+    monkeypatch.setattr(cost, "_seconds_of_making", lambda *_: 0.01)
+    # 9 batches and 288 new trajectories an epoch; the 72 of the validation are 3 batches
+    assert estimate(TINY, SBM, threads=1).seconds == pytest.approx(3 * (9 * 3.0 + 3 * 0.5 + 288 * 0.01))
+    fixed = with_overrides(TINY, {"dataset.fresh": "false"})
+    assert estimate(fixed, SBM, threads=1).seconds == pytest.approx(3 * (9 * 3.0 + 3 * 0.5))
+
     run = Run.create(tmp_path, TINY)
-    began = time.perf_counter()
     train(run, SBM, threads=1)
-    assert told / 5 < time.perf_counter() - began < 5 * told + 1
+    kinds = [record["kind"] for record in MetricsReader(run.metrics_path).poll()]
+    assert (kinds.count("step"), kinds.count("epoch")) == (3 * 9, 3)
+
+
+def test_what_is_timed_is_a_whole_step_and_a_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def timed(some: Callable[[], object], threads: list[int], *_: float) -> dict[int, float]:
+        some()
+        done.append("|")
+        return dict.fromkeys(threads, 1.0)
+
+    for name in ("train_step", "losses"):
+        real = getattr(cost, name)
+
+        def noted(*arguments: Any, name: str = name, real: Any = real) -> Any:
+            done.append(name)
+            return real(*arguments)
+
+        monkeypatch.setattr(cost, name, noted)
+    monkeypatch.setattr(cost, "step_seconds", timed)
+    estimate(TINY, SBM, threads=1)
+    assert done == ["train_step", "|", "losses", "|"]
 
 
 def test_the_disk_told_is_what_a_run_takes(tiny_run: Path, tiny_recipe: Path) -> None:

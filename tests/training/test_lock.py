@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -65,8 +67,14 @@ def test_a_dead_owner_frees_the_lock_at_once(run: Run, sleeper: subprocess.Popen
         assert read_owner(run.lock_path) == Owner.of(os.getpid())
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="start times are read from /proc")
-def test_a_recycled_pid_is_not_taken_for_the_owner(run: Run, sleeper: subprocess.Popen[bytes]):
+@pytest.mark.parametrize("has_proc", [sys.platform.startswith("linux"), False])
+def test_a_recycled_pid_is_not_taken_for_the_owner(
+    run: Run, sleeper: subprocess.Popen[bytes], has_proc: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("spivae.liveness._HAS_PROC", has_proc)
+    held_by(run, Owner.of(sleeper.pid))
+    with pytest.raises(Locked, match=f"process {sleeper.pid} on"):
+        Lock.take(run)
     started = process_start(sleeper.pid)
     assert started is not None
     held_by(run, Owner(Owner.of(1).host, sleeper.pid, started - 1))
@@ -87,6 +95,16 @@ def test_a_silent_owner_on_another_host_is_overruled_by_force_alone(run: Run):
         Lock.take(run)
     with Lock.take(run, force=True):
         assert read_owner(run.lock_path) == Owner.of(os.getpid())
+
+
+def test_a_clock_that_is_ahead_lets_nobody_overrule_a_trainer_that_beats(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    real = time.time
+    held_by(run, Owner("node07", 4242))
+    monkeypatch.setattr(time, "time", lambda: real() + 10 * STALE_SECONDS)
+    with pytest.raises(Locked, match="process 4242 on node07; `spivae stop"):
+        Lock.take(run, force=True)
 
 
 def test_a_clock_that_was_set_back_makes_nobody_silent(run: Run):
@@ -110,6 +128,33 @@ def test_a_silent_run_of_another_host_is_lost(run: Run, monkeypatch: pytest.Monk
         assert next(iter(scan([run.path]))).state == state
 
 
+@pytest.mark.parametrize("skew", [-600.0, 600.0])
+def test_a_list_on_a_host_whose_clock_is_wrong_knows_the_living_from_the_lost(
+    run: Run, skew: float, monkeypatch: pytest.MonkeyPatch
+):
+    real = time.time
+    run.claim(threads=1, device="cpu")
+    run.info.host = "node07"
+    run.save()
+    held_by(run, Owner("node07", 4242))
+    before = sorted(run.path.iterdir())
+    monkeypatch.setattr(time, "time", lambda: real() + skew)
+    for age, state in ((0.0, "running"), (2 * STALE_SECONDS, "lost")):
+        os.utime(run.lock_path, (real() - age, real() - age))
+        monkeypatch.setattr("spivae.liveness._beats", {})
+        assert next(iter(scan([run.path]))).state == state
+    assert sorted(run.path.iterdir()) == before  # asking the file system leaves nothing
+
+
+def test_in_a_folder_of_others_the_clock_of_this_host_must_do(run: Run, monkeypatch: pytest.MonkeyPatch):
+    def refuse(**options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    held_by(run, Owner("node07", 4242), age=600)
+    assert heartbeat_age(run.lock_path) == pytest.approx(600, abs=5)
+
+
 @pytest.mark.parametrize("skew", [-86400.0, 86400.0])
 def test_to_a_viewer_clocks_that_jump_or_differ_make_nobody_lost(
     run: Run, skew: float, monkeypatch: pytest.MonkeyPatch
@@ -125,8 +170,13 @@ def test_to_a_viewer_clocks_that_jump_or_differ_make_nobody_lost(
     assert heartbeat_age(run.lock_path) == pytest.approx(600.0, abs=5)  # not touched for ten minutes
 
 
-def test_a_lock_without_an_owner_is_waited_for_and_then_taken(run: Run, monkeypatch: pytest.MonkeyPatch):
-    run.lock_path.touch()  # somebody died between making it and writing into it
+@pytest.mark.parametrize("ahead", [-86400, 0, 86400])
+def test_a_lock_without_an_owner_is_waited_for_and_then_taken(
+    run: Run, ahead: int, monkeypatch: pytest.MonkeyPatch
+):
+    run.lock_path.touch()  # somebody died between making it and writing into it, by whatever clock
+    touched = time.time() + ahead
+    os.utime(run.lock_path, (touched, touched))
     monkeypatch.setattr("spivae.training.lock._TORN_SECONDS", 0.1)
     begin = time.monotonic()
     with Lock.take(run):
@@ -166,13 +216,72 @@ def test_beats_come_by_themselves(run: Run, monkeypatch: pytest.MonkeyPatch):
         assert run.lock_path.stat().st_mtime > 0
 
 
-def test_of_many_that_free_a_dead_lock_at_once_one_gets_it(run: Run, sleeper: subprocess.Popen[bytes]):
+def test_who_fails_while_it_trains_hears_why_though_the_lock_cannot_be_removed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    lock = Lock.take(run)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ZeroDivisionError), lock:
+        _ = 1 / 0
+
+
+def nfs(file: int, operation: int) -> None:
+    """As flock there: a lock of a range of bytes, which a file that is only read may not have."""
+    if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+
+def lustre(file: int, operation: int) -> None:
+    raise OSError(errno.ENOSYS, "Function not implemented")
+
+
+@pytest.mark.parametrize("flock", [nfs, lustre])
+def test_a_lock_is_handed_over_and_freed_where_the_file_system_has_no_locks(
+    run: Run,
+    sleeper: subprocess.Popen[bytes],
+    flock: Callable[[int, int], None],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for name in ("flock", "lockf"):
+        monkeypatch.setattr(fcntl, name, flock)
+    Lock(run.lock_path).give(os.getpid())
+    Lock.take(run).release()
     held_by(run, Owner.of(sleeper.pid))
     sleeper.kill()
     sleeper.wait()
+    with Lock.take(run):
+        assert read_owner(run.lock_path) == Owner.of(os.getpid())
+
+
+def test_who_comes_late_leaves_the_lock_to_who_has_taken_it_over(run: Run):
+    held_by(run, Owner("node07", 4242), age=600)
+    late = Lock(run.lock_path)
+    seen = late._look(run.lock_path)
+    assert seen is not None
+    held_by(run, Owner("node08", 17))
+    before = sorted(run.path.iterdir())
+    assert not late._replace(seen)
+    assert read_owner(run.lock_path) == Owner("node08", 17)
+    assert sorted(run.path.iterdir()) == before
+
+
+@pytest.mark.parametrize("left", [0, 2])  # claims of those who died while they took it over
+def test_of_many_that_free_a_dead_lock_at_once_one_gets_it(
+    run: Run, sleeper: subprocess.Popen[bytes], left: int
+):
+    held_by(run, Owner.of(sleeper.pid))
+    for number in range(left):
+        run.lock_path.with_name(f"LOCK.{number}").touch()
+    sleeper.kill()
+    sleeper.wait()
     program = (
-        "import sys, time\n"
+        "import sys\n"
+        "from spivae.training import lock\n"
         "from spivae.training.lock import Lock, Locked\n"
+        "lock._TORN_SECONDS = 0.2\n"
         "from spivae.training.run import Run\n"
         "run = Run.open(sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
         "try: Lock.take(run)\n"
@@ -198,6 +307,7 @@ def test_of_many_that_free_a_dead_lock_at_once_one_gets_it(run: Run, sleeper: su
             rival.kill()
             rival.communicate()
     assert said == ["refused"] * 3 + ["taken"]
+    assert [path.name for path in run.path.glob("LOCK*")] == ["LOCK"]
 
 
 def test_a_lock_that_was_given_is_the_other_process_s(run: Run, sleeper: subprocess.Popen[bytes]):
@@ -219,7 +329,7 @@ def test_a_job_that_is_begun_again_elsewhere_takes_the_lock_of_its_earlier_turn(
     held_by(run, Owner("node07", 4242, 1, Job("12", os.getuid(), restart=1)))
     for number, restart in (("12", 1), ("12", 0)):  # that very turn may live, and an earlier one is no judge
         in_job(monkeypatch, number, restart)
-        monkeypatch.setattr(Owner, "_is_over", lambda self: False)
+        monkeypatch.setattr(Owner, "is_over", lambda self: False)
         with pytest.raises(Locked, match="is trained by process 4242 on node07"):
             Lock.take(run)
     in_job(monkeypatch, "12", 2)
@@ -232,7 +342,7 @@ def test_a_job_that_is_begun_again_elsewhere_takes_the_lock_of_its_earlier_turn(
     ("says", "free"),
     [("CANCELLED", True), ("PENDING", True), (None, True), ("RUNNING", False), ("no answer", False)],
 )
-def test_the_lock_of_another_host_is_free_once_slurm_says_that_its_job_has_ended(
+def test_a_silent_lock_of_another_host_is_free_once_slurm_says_that_its_job_has_ended(
     run: Run, monkeypatch: pytest.MonkeyPatch, says: str | None, free: bool
 ):
     def ask(uids: Collection[int]) -> Answer:
@@ -241,9 +351,29 @@ def test_the_lock_of_another_host_is_free_once_slurm_says_that_its_job_has_ended
         return {} if says is None else {"12": (says, "None")}
 
     monkeypatch.setattr(queues, "queue", Queue(ask))
-    held_by(run, Owner("node07", 4242, 1, Job("12", os.getuid())))
+    owner = Owner("node07", 4242, 1, Job("12", os.getuid()))
+    held_by(run, owner, age=10)
+    why = (
+        "no longer runs job 12, but process 4242 on node07 has .* try again in 2 min"
+        if free
+        else "is trained"
+    )
+    with pytest.raises(Locked, match=why):
+        Lock.take(run)
+    monkeypatch.setattr("spivae.liveness._beats", {})
+    held_by(run, owner, age=600)
     if free:
         Lock.take(run).release()
     else:
-        with pytest.raises(Locked):
+        with pytest.raises(Locked, match="no sign of life for 10 min"):
+            Lock.take(run)
+
+
+@pytest.mark.parametrize("job", [Job("12", os.getuid() + 1), Job("12", os.getuid(), cluster="other")])
+def test_a_job_that_is_not_ours_to_see_has_not_ended(run: Run, job: Job, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(queues, "_is_user", lambda uid: True)
+    monkeypatch.setattr(queues, "queue", Queue(lambda uids: {}, lambda: "ours"))
+    for age in (0, 600):
+        held_by(run, Owner("node07", 4242, 1, job), age=age)
+        with pytest.raises(Locked, match="is trained by process 4242 on node07"):
             Lock.take(run)

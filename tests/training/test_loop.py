@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,9 @@ from spivae.dataset import save_npz, simulate_grid
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.model.paths import losses
 from spivae.model.scaled import ScaledWaveNetVAE
+from spivae.model.vae import WaveNetVAE
 from spivae.prediction import predict
-from spivae.training import threads
+from spivae.training import loop, threads
 from spivae.training.data import TrainingData, example, recipe_grid
 from spivae.training.distributed import Team
 from spivae.training.loop import Events, make_optimizer, train, train_step
@@ -97,6 +98,29 @@ def test_the_validation_of_the_last_epoch_is_that_of_the_saved_model(tmp_path: P
     found = predict(model, data.validation)
     kept = read_header(run.checkpoint_folder / "final.safetensors").metrics["kl_latents"]
     assert found.kl.mean(0) == pytest.approx(kept, rel=1e-4)
+
+
+def test_every_epoch_is_validated_on_the_same_trajectories_with_the_same_latent_noise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[torch.Tensor]] = []
+    real = loop.validate
+
+    def noted(model: WaveNetVAE, batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> loop.Validation:
+        kept = [(x.clone(), noise.clone()) for x, noise in batches]
+        seen.append([torch.cat(parts) for parts in zip(*kept, strict=True)])
+        return real(model, iter(kept))
+
+    monkeypatch.setattr(loop, "validate", noted)
+    trained(tmp_path / "a")
+    trained(tmp_path / "b", with_overrides(TINY, {"training.seed": "1"}))
+    assert len(seen) == 2 * 3
+    for x, noise in seen:
+        assert x.shape == (72, 1, 63)
+        assert noise.shape == (72, 2)
+        assert torch.equal(x, seen[0][0])
+        assert torch.equal(noise, seen[0][1])
+    assert len(seen[0][1].unique()) == 144  # and of its own for each trajectory
 
 
 def test_the_same_recipe_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from test_loop import SBM, TINY, Overflowing
 
 from spivae.checkpoint import read
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.training import loop
 from spivae.training.loop import Events, train
 from spivae.training.metrics import MetricsReader, epochs_so_far
 from spivae.training.recipe import to_toml, with_overrides
@@ -155,25 +156,59 @@ def test_a_diverged_training_keeps_its_last_good_state_and_goes_on_at_a_lower_ra
     )
 
 
-def test_weights_that_are_not_finite_are_never_kept(tmp_path: Path):
-    run = Run.create(tmp_path, with_overrides(RECIPE, {"training.checkpoint_every": "1"}))
+def test_a_second_divergence_asks_for_a_lower_rate_than_the_first(tmp_path: Path):
+    run = Run.create(tmp_path, RECIPE)
+    with pytest.raises(WorkFailed, match=rf"`spivae resume {run.id} --lr-scale 0\.3`"):
+        train(run, Overflowing(), threads=1)
+    run.info.lr_scale = 0.3
+    run.save()
+    again = Overflowing()
+    again.calls = 1  # it goes on in the epoch before the last
+    with pytest.raises(WorkFailed, match=rf"step 19; .*`spivae resume {run.id} --lr-scale 0\.09`"):
+        train(run, again, resume=True)
 
-    import spivae.training.loop as loop
 
-    class Spoiling(loop._Trainer):
-        def _save_state(self, metrics: Any) -> None:
-            if self.at.step == 5:
-                next(self.model.parameters()).data.fill_(np.nan)
-            super()._save_state(metrics)
+def test_the_hint_s_rate_is_the_recipe_s_times_the_scale(tmp_path: Path):
+    run = Run.create(tmp_path, RECIPE)
+    run.info.lr_scale = 0.3
+    run.save()
+    rate = 0.3 * RECIPE.training.phase[1].lr_max
+    with pytest.raises(WorkFailed, match=rf"lower training\.phase\.1\.lr_max \({rate:g}\)"):
+        train(run, Overflowing(), threads=1)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_Trainer", Spoiling)
-        with pytest.raises(WorkFailed, match="is no longer finite"):
-            train(run, SBM, threads=1)
+
+# where a state is saved, at the end of a phase, and at that of the training
+@pytest.mark.parametrize(("step", "kept"), [(8, 4), (18, 16), (27, 24)])
+@pytest.mark.parametrize("spoilt", ["weights", "moments"])
+def test_a_model_that_is_no_longer_finite_ends_as_a_divergence_does(
+    step: int, kept: int, spoilt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = Run.create(tmp_path, RECIPE)
+    real = loop.train_step
+    taken = []
+
+    def train_step(model: Any, optimizer: Any, *rest: Any) -> loop.Means:
+        means = real(model, optimizer, *rest)
+        taken.append(means.loss)
+        if len(taken) == step:
+            weight = next(model.parameters())
+            bad = weight.data if spoilt == "weights" else optimizer.state[weight]["exp_avg"]
+            bad.fill_(np.inf)
+        return means
+
+    monkeypatch.setattr(loop, "train_step", train_step)
+    with pytest.raises(WorkFailed, match=rf"the model diverged at step {step}; .* --lr-scale 0\.3`"):
+        train(run, SBM, threads=1)
+    assert np.isfinite(taken[-1])
+    run.refresh()
+    assert (run.info.state, "diverged" in str(run.info.error)) == ("failed", True)
     state = read_state(run)
     assert state is not None
-    assert state.position.step == 4
-    assert run.state() == "failed"
+    assert state.position.step == kept
+    for path in run.checkpoints():
+        assert all(np.isfinite(weight).all() for weight in weights(run, path.stem).values())
+    monkeypatch.undo()
+    assert train(run, SBM, resume=True) == "finished"
 
 
 def killed(tmp_path: Path, threads: int = 1) -> Run:

@@ -39,6 +39,13 @@ def test_a_claimed_run_runs_until_it_ends(run: Run) -> None:
     assert opened.state() == "finished"
 
 
+@pytest.fixture(params=[sys.platform.startswith("linux"), False], ids=["here", "without /proc"])
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How processes are looked for."""
+    monkeypatch.setattr("spivae.liveness._HAS_PROC", request.param)
+
+
+@pytest.mark.usefixtures("system")
 def test_a_run_whose_trainer_died_is_lost(run: Run) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     run.claim(threads=1, device="cpu")
@@ -52,7 +59,7 @@ def test_a_run_whose_trainer_died_is_lost(run: Run) -> None:
     assert Run.open(run.path).state() == "lost"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="start times are read from /proc")
+@pytest.mark.usefixtures("system")
 def test_a_recycled_pid_is_not_taken_for_the_trainer() -> None:
     started = process_start(os.getpid())
     assert started is not None
@@ -84,6 +91,17 @@ def test_runs_are_found_by_id_beginning_or_path(tmp_path: Path) -> None:
         find_run("sbm", tmp_path)
     with pytest.raises(SpivaeError, match="no run 'fbm'"):
         find_run("fbm", tmp_path)
+
+
+def test_a_whole_id_is_found_without_reading_the_other_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [Run.create(tmp_path, Recipe()) for _ in range(2)] + [Run.create(tmp_path / "sweep-a", Recipe())]
+    real, read = Run.open, []
+    monkeypatch.setattr(Run, "open", lambda path: read.append(Path(path)) or real(path))
+    for run in runs:
+        assert find_run(run.id, tmp_path).path == run.path
+    assert read == [run.path for run in runs]
 
 
 def test_what_is_no_run_is_told(tmp_path: Path) -> None:

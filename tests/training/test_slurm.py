@@ -188,6 +188,27 @@ def test_the_job_of_a_submission_that_fails_half_way_is_cancelled(run: Run, prog
     assert calls(tmp_path) == ["scontrol release 12", "scancel 12"]
 
 
+@pytest.mark.parametrize(("said", "noted"), [("13", "ours"), ("13;other", "other")])
+def test_a_run_notes_the_cluster_of_its_job(run: Run, program: Program, said: str, noted: str):
+    program("sbatch", f"echo '{said}'")
+    program("scontrol", "echo 'ClusterName = ours'")
+    run.end("stopped")
+    relaunch(run, slurm=Options())
+    assert (run.job_id, Run.open(run.path).info.job) == ("13", run.info.job)
+    assert run.info.job is not None
+    assert run.info.job.cluster == noted
+
+
+def test_a_job_of_another_cluster_is_not_cancelled_by_its_number(run: Run, program: Program, tmp_path: Path):
+    program("scontrol", "echo 'ClusterName = ours'")
+    program("scancel", "")
+    run.info.job = Job("12", os.getuid(), cluster="other")
+    run.save()
+    with pytest.raises(SpivaeError, match="job 12 is one of cluster other, and this is ours; go there"):
+        stop(run)
+    assert "scancel 12" not in calls(tmp_path)
+
+
 def test_what_several_nodes_have_trained_is_handed_over_again_as_it_was(
     run: Run, program: Program, tmp_path: Path
 ):

@@ -19,6 +19,7 @@ from spivae.figure.spec import Axis, Figure, Line, Panel
 from spivae.model.latents import surviving
 from spivae.worker.client import Done
 from spivae_tui.app import SpivaeApp
+from spivae_tui.plot import PlotView
 from spivae_tui.services import Services
 
 NOW = 1_800_000_000.0
@@ -43,6 +44,7 @@ class Entry(msgspec.Struct, kw_only=True):
     progress: float | None = None
     left: float | None = None
     tags: list[str] = []
+    where: str = ""
 
 
 def metrics(beta: float, nll: float, kl: list[float], **more: Any) -> dict[str, Any]:
@@ -87,6 +89,7 @@ ENTRIES = [
         progress=0.43,
         left=1500.0,
         tags=["paper"],
+        where="Slurm job 1742 on node07",
     ),
     Entry(
         path="runs/20270113-1801-fbm",
@@ -262,6 +265,16 @@ async def until(pilot: Pilot[Any], true: Callable[[], object], seconds: float = 
         await pilot.pause(0.02)
 
 
+async def drawn(pilot: Pilot[Any], plot: PlotView) -> None:
+    """Let the app work until a plot is drawn at a size that stays."""
+    looks = 0
+    while looks < 5:
+        await until(pilot, lambda: plot.figure is not None and plot.is_current)
+        before = plot.size
+        await pilot.pause(0.02)
+        looks = looks + 1 if plot.is_current and plot.size == before else 0
+
+
 # Analyses and a worker, without a process
 
 
@@ -349,6 +362,7 @@ def services(**changes: Any) -> Services:
     """A library of fakes."""
     fakes: dict[str, Any] = {
         "scan": scan,
+        "moved_on": lambda entries: [],
         "read_header": checkpoint,
         "plugins": FakePlugins,
         "worker": FakeWorker,

@@ -17,6 +17,7 @@ from spivae.figure.look import Look
 from spivae.training.recipe import load, with_overrides
 from spivae_tui.app import SpivaeApp
 from spivae_tui.plot import PlotView
+from spivae_tui.where_form import Where
 
 SIZE = (120, 34)
 ROOT = Path(__file__).parents[2]
@@ -50,7 +51,7 @@ async def latents(app: SpivaeApp, pilot: Pilot[Any]) -> None:
 
 async def training(app: SpivaeApp, pilot: Pilot[Any]) -> None:
     recipe = with_overrides(load(ROOT / "models" / "tiny.toml"), {"dataset.trajectories": "3600"})
-    run = app.services.launch(recipe)
+    run = app.services.launch(recipe, Where())
     app.open_run(str(run.path))
     await until(pilot, lambda: run.open(run.path).state() == "finished" and drawn(app))
 

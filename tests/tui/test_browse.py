@@ -1,5 +1,7 @@
 """Browse: listing, filtering, sorting, opening, by keyboard and by mouse."""
 
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -9,12 +11,14 @@ from typing import Any
 import fakes
 import msgspec
 import pytest
+import runs
 from textual.pilot import Pilot
 
 from spivae.errors import SpivaeError
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.browse import SETTLE_SECONDS
 from spivae_tui.screens.checkpoint import CheckpointScreen
+from spivae_tui.services import Services
 from spivae_tui.widgets.entry_preview import EntryPreview
 from spivae_tui.widgets.title_bar import TitleBar
 
@@ -190,6 +194,28 @@ async def test_a_new_file_is_found_without_asking(tmp_path: Path, monkeypatch: p
         await fakes.until(pilot, lambda: names(app) == ["new"])
 
 
+async def test_a_trainer_that_is_killed_is_lost_without_a_key_and_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spivae_tui.screens.browse.POLL_SECONDS", 0.2)
+    trainer = subprocess.Popen(["sleep", "60"])
+    run = runs.make_run(tmp_path, 70, host=socket.gethostname(), pid=trainer.pid)
+    app = SpivaeApp([tmp_path], services=Services(read_header=fakes.checkpoint))  # type: ignore[arg-type]
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settled(pilot)
+        screen = app.screen
+        assert "min left" in line(app, 1)
+        assert not screen.check_action("resume_run", ())
+        seen = screen._scan  # type: ignore[attr-defined]
+        trainer.kill()
+        trainer.wait()
+        await fakes.until(pilot, lambda: "lost" in line(app, 1))
+        assert "left" not in line(app, 1)
+        assert screen.check_action("resume_run", ())
+        assert screen._scan == seen  # type: ignore[attr-defined]
+        assert run.info.state == "running"
+
+
 async def test_an_empty_list_says_what_to_do() -> None:
     app = fakes.app(scan=fakes.nothing)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -230,6 +256,14 @@ async def test_the_preview_shows_arguments_and_latents_of_the_selected_checkpoin
         assert "5e-3 (×367 = 1.83)" in words
         assert "0.2 … 1.8" in words
         assert "z0" in words
+
+
+async def test_the_preview_tells_who_trains_a_run() -> None:
+    for size, shown in (((160, 40), "#preview"), ((80, 24), "#detail")):
+        app = fakes.app()
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            assert "Slurm job 1742 on node07" in str(app.screen.query_one(shown, EntryPreview).render())
 
 
 async def test_y_copies_the_path() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import fakes
 import pytest
 import runs
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from spivae.catalog import Entry, scan
 from spivae.training.recipe import to_toml, with_overrides
 from spivae.training.run import Run
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.browse import BrowseScreen
-from spivae_tui.screens.compare import CompareScreen
+from spivae_tui.screens.compare import POLL_SECONDS, CompareScreen
 from spivae_tui.screens.live import LiveRunScreen
 from spivae_tui.services import Services
 
@@ -196,6 +198,168 @@ async def test_runs_that_are_deleted_leave_a_screen_that_says_so(three: list[Run
         await pilot.press("v", "plus", "S", "R", "number_sign", "enter", "s")
         await pilot.pause()
         assert screen.curves.placeholder == "these runs are gone"
+
+
+def problem(screen: CompareScreen) -> str:
+    """The line about what cannot be read; empty while it is hidden."""
+    line = screen.query_one("#compared-problem", Static)
+    return str(line.content) if line.display else ""
+
+
+async def test_a_run_that_cannot_be_read_is_told_and_the_others_go_on(three: list[Run]) -> None:
+    three[0].metrics_path.unlink()
+    three[0].metrics_path.mkdir()
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+        assert [row[1] for row in cells(screen)] == [three[0].path.name, "sbm-0002", "sbm-0003"]
+        assert cells(screen)[0][3] == "broken"
+        assert problem(screen) == f"✗ {three[0].metrics_path}: cannot be read (Is a directory)"
+        assert len(screen._curved) == 2
+        (three[1].path / "run.json").write_text("{")
+        await until(lambda: cells(screen)[1][3] == "broken")
+        await pilot.press("down")
+        await until(lambda: "its run.json is broken" in problem(screen))
+        assert problem(screen).endswith("(2 runs cannot be read)")
+        three[0].metrics_path.rmdir()
+        three[1].save()
+        await until(lambda: problem(screen) == "")
+        assert [row[3] == "broken" for row in cells(screen)] == [False] * 3
+
+
+async def test_an_error_of_ours_is_said_once_and_not_swallowed(
+    three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no such curve")
+
+    monkeypatch.setattr("spivae_tui.screens.compare.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("spivae.following.comparison.Comparison.figure", fail)
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        await until(lambda: len(pilot.app._notifications) > 0)
+        for run in three:  # so that it looks, and fails, again
+            runs.set_info(run, state="stopped")
+        await pilot.pause(0.3)
+        assert [note.message for note in pilot.app._notifications] == ["RuntimeError: no such curve"]
+
+
+async def test_nothing_is_drawn_while_nothing_looks_different(
+    three: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spivae_tui.screens.compare.POLL_SECONDS", 0.05)
+    for run in three:
+        runs.set_info(run, state="stopped")
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+        await pilot.pause(0.3)
+        updates: list[Any] = []
+        display = screen._compositor.render_update
+        monkeypatch.setattr(
+            screen._compositor, "render_update", lambda **how: updates.append(how) or display(**how)
+        )
+        seen, looked = screen.comparison.runs, 0  # type: ignore[union-attr]
+        for turn in range(3):
+            three[0].log_path.write_text("a line that this screen does not show\n" * turn)
+            await until(lambda: screen.comparison.runs is not seen)  # type: ignore[union-attr]  # noqa: B023
+            seen, looked = screen.comparison.runs, looked + 1  # type: ignore[union-attr]
+            await pilot.pause(0.1)
+        assert (looked, updates) == (3, [])
+
+
+def differing(screen: CompareScreen) -> list[list[str]]:
+    """The table of what differs, its heading first, as it is on the screen."""
+    table = screen.differences
+    return [table.render_line(y).text.split() for y in range(1 + len(table.rows))]
+
+
+async def test_twenty_live_runs_cost_the_app_a_twentieth_of_a_core(tmp_path: Path) -> None:
+    many = [make(tmp_path, seed, 200) for seed in range(20)]
+    async with CompareApp(many).run_test(size=(160, 48)) as pilot:
+        screen = await compared(pilot)
+        await until(lambda: len(screen.table.rows) == 20)
+        began, spent, of_trainers = time.monotonic(), time.process_time(), 0.0
+        for look in range(4):
+            before = time.process_time()
+            for run in many:  # each takes two steps between two looks
+                runs.write_steps(run, 201 + 2 * look, 202 + 2 * look)
+            of_trainers += time.process_time() - before
+            await asyncio.sleep(POLL_SECONDS)
+        share = (time.process_time() - spent - of_trainers) / (time.monotonic() - began)
+        assert all(row.view.step > 204 for row in screen.table.rows)
+    # poll, figure, drawing and screen
+    assert share < 2 * 0.05
+
+
+async def test_d_shows_all_that_differs_a_column_a_run(three: list[Run]) -> None:
+    changed = {"training.seed": "2", "training.phase.1.beta": "2e-3", "model.layer_size": "5"}
+    three[1].recipe_path.write_text(to_toml(with_overrides(runs.RECIPE, changed)))
+    runs.set_info(three[2], lr_scale=0.3, device="cuda:1", nproc=2, threads=4)
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+        await pilot.press("d")
+        await until(lambda: "what differs" in screen.title_bar._remark)
+        assert differing(screen) == [
+            ["field", "0001", "0002", "0003"],
+            ["training.seed", "1", "2", "3"],
+            ["training.phase.1.beta", "0.004", "0.002", "0.004"],
+            ["model.layer_size", "–", "5", "–"],
+            ["lr_scale", "1", "1", "0.3"],
+            ["device", "auto", "auto", "cuda:1"],
+            ["nproc", "1", "1", "2"],
+            ["threads", "2", "2", "4"],
+        ]
+        assert not screen.curves.display
+        await pilot.press("v", "s", "enter")  # nothing that is not to be seen is changed
+        assert (screen.is_reading, screen.sorted_by, pilot.app.screen) == (False, "", screen)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert screen.curves.display
+        assert pilot.app.focused is screen.table
+        await pilot.press("d", "d")
+        assert not screen.shows_differences
+
+
+async def test_what_differs_of_very_many_runs_is_leafed_through(tmp_path: Path) -> None:
+    many = [make(tmp_path, seed, 10) for seed in range(30)]
+    async with CompareApp(many).run_test(size=(80, 24)) as pilot:
+        screen = await compared(pilot)
+        await pilot.press("d")
+        await until(lambda: screen.differences.shown == range(10))
+        assert differing(screen)[0][1:] == [f"{seed:04d}" for seed in range(10)]
+        await until(lambda: "1 to 10" in screen.title_bar._remark)
+        await pilot.press("right", "right", "right", "right")
+        await until(lambda: screen.differences.shown == range(20, 30))
+        assert "21 to 30" in screen.title_bar._remark
+        await pilot.press("left", "left", "left")
+        assert screen.differences.first == 0
+
+
+async def test_of_many_fields_the_table_shows_the_first_that_fit(three: list[Run]) -> None:
+    many = {f"training.phase.1.{key}": value for key, value in {"lr_max": "5e-4", "beta": "1e-3"}.items()}
+    many |= {"training.batch": "128", "training.clip": "0.5", "dataset.seed": "9", "model.layer_size": "5"}
+    three[1].recipe_path.write_text(to_toml(with_overrides(runs.RECIPE, {"training.seed": "2", **many})))
+    async with CompareApp(three).run_test(size=(80, 24)) as pilot:
+        screen = await compared(pilot)
+        fields = list(screen.comparison.fields)  # type: ignore[union-attr]
+        shown = [placed.column.key for placed in screen.table.placed]
+        assert len(fields) == 7
+        assert shown[:5] == ["best", "run", *fields[:2], "state"]
+        assert {"neg_elbo", "left"} <= set(shown)
+        assert screen.table.placed[-1].start + screen.table.placed[-1].width <= 80
+
+
+async def test_the_run_under_the_cursor_stands_in_front_with_its_batches(three: list[Run]) -> None:
+    async with CompareApp(three).run_test(size=(100, 30)) as pilot:
+        screen = await compared(pilot)
+
+        def in_front() -> list[str]:
+            assert screen.curves.figure is not None
+            marks = screen.curves.figure.panels[1].marks
+            assert [mark.muted for mark in marks if mark.front] == [True, False]
+            return [mark.label for mark in marks if mark.front and not mark.muted]
+
+        assert in_front() == ["seed 1"]
+        await pilot.press("down", "down")
+        await until(lambda: in_front() == ["seed 3"])
 
 
 class ListApp(SpivaeApp):

@@ -19,6 +19,7 @@ from spivae.figure.lr_sweep import sweep_figure
 from spivae.training.lr_finder import Sweep
 from spivae.training.recipe import parse
 from spivae.worker.client import Cancelled, Done, Failed, Progress
+from spivae_tui.plot import PlotView
 from spivae_tui.screens.find_rate import FindRateScreen
 from spivae_tui.screens.train import TrainScreen
 from spivae_tui.widgets.notice import Notice
@@ -171,8 +172,6 @@ def test_the_finder_looks_cared_for(
         finder = await sweeping(pilot)
         worker.answer(done())
         await fakes.until(pilot, lambda: finder.has_class("-done"))
-        plot = finder.query_one("#rate-plot")
-        await fakes.until(pilot, lambda: plot.is_current)  # type: ignore[attr-defined]
-        await pilot.pause()
+        await fakes.drawn(pilot, finder.query_one("#rate-plot", PlotView))
 
     assert snap_compare(app, terminal_size=size, run_before=ready)

@@ -209,3 +209,27 @@ async def test_a_view_that_goes_away_while_drawing_does_no_harm() -> None:
         app.view.set_figure(losses(3000))
         await app.view.remove()
         await pilot.pause(0.3)
+
+
+async def test_curves_that_cost_much_are_drawn_less_often_but_a_key_is_answered_at_once() -> None:
+    app = PlotApp()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.view.set_figure(losses(2000))
+        await until_drawn(pilot, app.view)
+        app.view._cost = 0.1
+        app.view.set_figure(losses(2100))
+        await pilot.pause(0.3)
+        assert not app.view.is_current
+        app.view.set_figure(losses(2200), at_once=True)
+        await until_drawn(pilot, app.view)
+        assert 0 < app.view._cost < 0.1
+
+
+async def test_no_figure_is_put_into_words_to_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(plot._Job, "__repr__", lambda job: told.append(job) or "job")
+    app = PlotApp()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.view.set_figure(losses(2000))
+        await until_drawn(pilot, app.view)
+    assert told == []

@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from spivae.errors import SpivaeError
 from spivae.tags import read_tags, write_tags
+from spivae.training.metrics import MetricsWriter
 from spivae.training.run import Run
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.browse import BrowseScreen
@@ -98,6 +99,71 @@ async def test_a_run_that_was_stopped_goes_on(two: list[Run], tmp_path: Path) ->
         assert "Stop" not in keys(screen)
         await pilot.press("R")
         await until(lambda: app.resumed == [screen.selected.path])  # type: ignore[union-attr]
+
+
+async def test_a_run_that_waited_is_stopped_at_once_and_that_is_said(two: list[Run], tmp_path: Path) -> None:
+    runs.set_info(two[0], state="queued", host="", pid=0)
+    app = App(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot, 2)
+        await pilot.press("space", "space", "S", "S")
+        await until(lambda: len(app.told) == 2)
+        assert set(app.told) == {"sbm-0001 is stopped.", "sbm-0002 saves and ends at its next step."}
+
+
+def diverge(run: Run) -> None:
+    """Let a run fail as a trainer does whose loss is no number any more."""
+    writer = MetricsWriter(run.metrics_path)
+    writer.write(runs.step(131) | {"loss": float("nan")})
+    writer.close()
+    runs.set_info(run, state="failed", error="the loss diverged at step 131")
+
+
+async def test_a_run_that_diverged_goes_on_at_a_lower_rate_if_one_likes(
+    two: list[Run], tmp_path: Path
+) -> None:
+    diverge(two[0])
+    runs.set_info(two[1], state="stopped")
+    resumed: list[tuple[Any, ...]] = []
+    app = App(tmp_path, resume=lambda *how: resumed.append(how))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await listed(pilot, 2)
+        paths = [str(run.path) for run in two]
+        await pilot.press("space", "space", "R")
+        assert line(screen) == (
+            "sbm-0001 diverged.  R goes on at 0.3 of the learning rate · u at the same · esc leaves it"
+        )
+        assert {"Go on slower", "Same rate", "Cancel"} <= set(keys(screen))
+        await pilot.press("escape", "R", "R")
+        await until(lambda: len(resumed) == 2)
+        assert sorted(resumed) == [(paths[0], 0.3), (paths[1],)]
+        await until(lambda: "sbm-0001 goes on at 0.3 of its learning rate." in app.told)
+        await until(lambda: not screen._doing)
+        await pilot.press("R", "u")
+        await until(lambda: len(resumed) == 4)
+        assert sorted(resumed[2:]) == [(path,) for path in paths]
+
+
+@pytest.mark.parametrize("opened", ["live", "compare"])
+async def test_other_screens_offer_the_lower_rate_too(opened: str, two: list[Run]) -> None:
+    diverge(two[0])
+    app = LiveApp(two[0]) if opened == "live" else CompareApp(two)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen: Any = await (live(pilot) if opened == "live" else compared(pilot))
+        await pilot.press("r" if opened == "live" else "R")
+        assert line(screen).startswith(f"{two[0].id} diverged.")
+        await pilot.press("escape")
+        assert line(screen) == ""
+        assert pilot.app.screen is screen
+
+
+def test_the_lower_rate_is_that_much_of_the_present_one(two: list[Run], monkeypatch: Any) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("spivae.training.resume.relaunch", lambda run, **how: asked.append(how))
+    runs.set_info(two[0], state="failed", lr_scale=0.5)
+    Services().resume(str(two[0].path))
+    Services().resume(str(two[0].path), 0.3)
+    assert [how["lr_scale"] for how in asked] == [None, 0.15]
 
 
 async def test_a_disk_that_does_not_answer_does_not_hold_the_app_up(two: list[Run], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,13 +18,16 @@ from textual.widgets import Button, Input, Select, Static
 
 from spivae.errors import WorkFailed
 from spivae.process import Parameter, Process
+from spivae.slurm.options import Options
 from spivae.training import recipe as recipes
+from spivae.training.processes import Processes
 from spivae.training.recipe import Recipe
 from spivae_tui.app import SpivaeApp
 from spivae_tui.recipe_sources import find
 from spivae_tui.screens.live import LiveRunScreen
 from spivae_tui.screens.train import TrainScreen
 from spivae_tui.services import Services
+from spivae_tui.where_form import Where, run_folder
 from spivae_tui.widgets.form_line import Choice, FormLine, Typed
 
 RECIPE = Path(__file__).parents[1] / "data" / "three_phases.toml"
@@ -44,20 +48,24 @@ class TrainApp(SpivaeApp):
 
     def __init__(self, folder: Path, outcome: Exception | None = None, **look: Any) -> None:
         self.launched: list[Recipe] = []
+        self.places: list[Where] = []
+        self.slurm: Options | None = None
         self.told: list[str] = []
         self.written: dict[str, str] = {}
         self.run_folder = folder / "runs"
 
-        def launch(recipe: Recipe) -> Any:
+        def launch(recipe: Recipe, where: Where) -> Any:
             if outcome is not None:
                 raise outcome
             self.launched.append(recipe)
+            self.places.append(where)
             return runs.make_run(self.run_folder, 5)
 
         services = Services(
             scan=fakes.nothing,
             plugins=lambda: SimpleNamespace(processes={"sbm": Sbm(), "walk": Walk()}),  # type: ignore[arg-type,return-value]
             launch=launch,
+            slurm_options=lambda: self.slurm,
             write_text=lambda path, text: self.written.__setitem__(str(path), text),
             now=lambda: runs.NOW,
         )
@@ -160,6 +168,133 @@ async def test_starting_trains_the_recipe_and_goes_to_its_run(app: TrainApp) -> 
         assert isinstance(app.screen, LiveRunScreen)
         assert app.launched[0].training.phase[0].beta == pytest.approx(1 / 367)
         assert not any(isinstance(screen, TrainScreen) for screen in app.screen_stack)
+
+
+def place_of(screen: TrainScreen) -> str:
+    """The line that says where it is going to run."""
+    return str(screen.query_one("#where-words", Static).content)
+
+
+async def started(app: TrainApp) -> None:
+    for _ in range(200):
+        if isinstance(app.screen, LiveRunScreen):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it was never started")
+
+
+async def test_a_training_runs_here_in_runs_unless_one_says_otherwise(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        assert place_of(screen) == "here, detached, in runs"
+        assert not screen.query_one("#where-fields").display
+        assert screen.body.control("where.slurm") is None
+        await pilot.press("f2")
+        await started(app)
+        assert app.places == [Where(processes=Processes(1))]
+
+
+async def test_folder_processes_threads_and_device_are_chosen_in_the_form(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await pilot.press("f8")
+        await pilot.pause()
+        assert getattr(screen.focused, "path", "") == "where.run_dir"
+        for path, text in (("run_dir", "/data/runs"), ("nproc", "2"), ("threads", "3"), ("device", "cpu")):
+            await enter(pilot, f"where.{path}", text)
+        assert place_of(screen) == "here, detached, in /data/runs, 2 processes, 3 threads, cpu"
+        await pilot.press("f8")
+        await pilot.pause()
+        assert not screen.query_one("#where-fields").display
+        await pilot.press("f2")
+        await started(app)
+        assert app.places == [Where(Path("/data/runs"), Processes(2), 3, "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "reason"),
+    [
+        ("where.nproc", "0", "needs at least 1"),
+        ("where.nproc", "300", "300 processes cannot share a batch of 256"),
+        ("where.threads", "0", "needs at least 1"),
+        ("where.device", "gpu", "is not auto, cpu, cuda"),
+        ("where.run_dir", "", "needs a folder"),
+        ("where.slurm.time", "soon", "is not what it takes"),
+    ],
+)
+async def test_a_place_that_cannot_be_had_is_an_error_at_its_field(
+    app: TrainApp, path: str, text: str, reason: str
+) -> None:
+    app.slurm = Options(partition="gpu")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await pilot.press("f8")
+        await pilot.pause()
+        if "slurm" in path:
+            await pilot.press("space")  # by Slurm: yes
+            await pilot.pause()
+        await enter(pilot, path, text)
+        assert summary(screen).startswith(f"{path}: ")
+        assert reason in summary(screen)
+        assert screen.query_one("#start", Button).disabled
+        await pilot.press("f2")
+        await pilot.pause()
+        assert screen.focused is screen.body.control(path)
+        assert app.launched == []
+
+
+async def test_a_job_of_slurms_has_its_defaults_from_the_settings(app: TrainApp) -> None:
+    app.slurm = Options(partition="gpu", time="90", setup=("module load cuda",))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await pilot.press("f8")
+        await pilot.pause()
+        assert not screen.query_one("#job-fields").display
+        await pilot.press("space")
+        await pilot.pause()
+        assert screen.query_one("#job-fields").display
+        assert place_of(screen) == "by Slurm, in runs"
+        await enter(pilot, "where.slurm.time", "2:00:00")
+        await enter(pilot, "where.nnodes", "2")
+        await pilot.press("f2")
+        await started(app)
+        [place] = app.places
+        assert place.slurm == Options(partition="gpu", time="2:00:00", setup=("module load cuda",))
+        assert place.processes == Processes(1, 2, in_job=True)
+
+
+def test_the_place_is_what_is_launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    for module in ("launch", "slurm"):
+        monkeypatch.setattr(
+            f"spivae.training.{module}.launch", lambda *given, **how: asked.append((*given, how))
+        )
+    here = Where(tmp_path, Processes(2), 3, "cpu")
+    how = {"threads": 3, "processes": Processes(2), "device": "cpu"}
+    Services().launch(recipes.Recipe(), here)
+    Services().launch(recipes.Recipe(), replace(here, slurm=Options(time="90")))
+    assert asked == [
+        (recipes.Recipe(), tmp_path, how),
+        (recipes.Recipe(), tmp_path, Options(time="90"), how),
+    ]
+
+
+def test_runs_go_where_runs_are(tmp_path: Path) -> None:
+    runs.make_run(tmp_path / "mine", 1)
+    assert run_folder([tmp_path, tmp_path / "mine"]) == tmp_path / "mine"
+    assert run_folder([tmp_path, tmp_path / "missing"]) == Path("runs")
+
+
+def test_slurm_is_offered_where_it_can_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert Services().slurm_options() is None
+    (tmp_path / "spivae").mkdir()
+    (tmp_path / "spivae" / "config.toml").write_text('[slurm]\npartition = "gpu"\n')
+    assert Services().slurm_options() == Options(partition="gpu")
+    (tmp_path / "spivae" / "config.toml").unlink()
+    (tmp_path / "sbatch").touch(0o755)
+    assert Services().slurm_options() == Options()
 
 
 async def test_a_wrong_recipe_is_not_started_but_its_field_gets_the_cursor(app: TrainApp) -> None:

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+import pytest
+
+from spivae_tui import watching
 from spivae_tui.watching import signature
 
 
@@ -49,3 +52,21 @@ def test_a_missing_folder_that_appears_is_noticed(tmp_path: Path) -> None:
 def test_links_that_go_round_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path)
     signature([tmp_path])
+
+
+def test_a_run_counts_as_one_folder_and_its_checkpoints_are_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        for folder in ("checkpoints", "state"):
+            (tmp_path / name / folder).mkdir(parents=True)
+        (tmp_path / name / "run.json").write_text("{}")
+    (tmp_path / ".git" / "objects").mkdir(parents=True)
+    monkeypatch.setattr(watching, "MOST_FOLDERS", 3)
+    seen = {signature([tmp_path])}
+    for name in "ab":
+        os.utime(tmp_path / name / "run.json", (1, 1))
+        seen.add(signature([tmp_path]))
+        os.utime(tmp_path / name / "checkpoints", (1, 1))
+        seen.add(signature([tmp_path]))
+    assert len(seen) == 5

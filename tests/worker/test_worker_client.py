@@ -148,6 +148,7 @@ def test_whatever_a_plugin_prints_or_reads_leaves_the_conversation_alone(worker)
     ("wish", "message"),
     [
         ({"analysis": "broken"}, "analysis broken: ZeroDivisionError: a mistake"),
+        ({"analysis": "hungry"}, "not enough memory (372529.03 GiB more were wanted); ask for fewer"),
         ({"analysis": "no such"}, "no such"),
         ({"checkpoint": "/no/such.tar"}, "/no/such.tar"),
         ({"data": {"grid": "odd"}}, "option grid"),

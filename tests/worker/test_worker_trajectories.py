@@ -89,6 +89,27 @@ def test_a_file_gives_its_first_trajectories_cut_to_the_models_length(tmp_path):
     assert len(made(file=saved(tmp_path / "sbm.npz", 80), per_cell=100)) == 6
 
 
+def test_a_file_of_more_than_memory_allows_is_refused_before_any_of_it_is_read(tmp_path, monkeypatch):
+    path = saved(tmp_path / "large.npz", 80, per_cell=100)  # each cell alone would do
+    monkeypatch.setattr("spivae.capacity.MAX_BYTES", 150 * 16 * 80)
+    monkeypatch.setattr(trajectories, "load_npz", lambda *_, **__: pytest.fail("it was read"))
+
+    def planned(**data):
+        return trajectories.plan(checkpoint(), SBM, DataOptions(file=path, **data))
+
+    with pytest.raises(SpivaeError, match=r"200 trajectories of 80 displacements need .* at most 150 fit"):
+        planned(per_cell=1000)
+    assert planned(per_cell=75)
+    assert planned(per_cell=1000, subset="alpha=0.5")
+
+
+def test_a_file_of_more_than_memory_allows_in_one_cell_is_refused(tmp_path, monkeypatch):
+    path = saved(tmp_path / "large.npz", 80, per_cell=100)
+    monkeypatch.setattr(trajectories, "MAX_BYTES", 8 * 100 * 81)
+    with pytest.raises(SpivaeError, match=r"a cell of 0\.0 GiB is too large; save fewer a cell"):
+        made(file=path, per_cell=1)
+
+
 def test_a_file_of_trajectories_too_short_for_the_model_is_refused(tmp_path):
     with pytest.raises(SpivaeError, match="of 59 displacements, but the model takes 60"):
         made(file=saved(tmp_path / "short.npz", 59))

@@ -42,6 +42,16 @@ class Broken(_Misbehaving):
         raise ZeroDivisionError("a mistake of its author's")
 
 
+class Hungry(_Misbehaving):
+    name = title = "hungry"
+    needs = ("model",)
+
+    def compute(self, context):
+        import torch
+
+        torch.empty(10**14)
+
+
 class Deadly(_Misbehaving):
     name = title = "deadly"
 
@@ -53,5 +63,5 @@ class Deadly(_Misbehaving):
 
 @hookimpl
 def register_analyses(register):
-    for analysis in (Noisy(), Slow(), Broken(), Deadly()):
+    for analysis in (Noisy(), Slow(), Broken(), Hungry(), Deadly()):
         register(analysis)

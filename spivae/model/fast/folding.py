@@ -3,8 +3,7 @@
 What has no nonlinearity between is folded into one linear map:
 - `init_conv` and `causal` into one kernel over two past displacements;
 - those and the first block's dilated convolution into one kernel over the K + 1 past displacements;
-- the conditioning and the gate's bias into the newest tap, as further input channels (the bias belongs to a
-  channel that is always one);
+- the gates' biases into the conditioning's products, as those of a channel that is always one;
 - the bias of every residual convolution into the later gates: the residual stream goes without;
 - the factors sqrt(1/2) of the residual stream: it is kept in units in which it is only ever added to;
 - the scale and the biases of the skips into one product and one bias.
@@ -24,20 +23,19 @@ from spivae.model.wavenet import ResidualBlock
 
 
 class Block(NamedTuple):
-    """A residual block. Rows of `gate`: K taps of the residual stream, oldest first, then the conditioning.
+    """A residual block; its gate reads the residual stream, in the first block the past displacements."""
 
-    The first block's rows are the K + 1 past displacements, oldest first, then the conditioning.
-    """
-
-    gate: Tensor  # (K * res + conditioning width, 2 * res)
-    outputs: Tensor  # (res, skip + res): to the skips and the residual stream; the last block's lack these
+    taps: Tensor  # (K, res, 2 * res), oldest first; in the first block (1, K + 1, 2 * res)
+    given: Tensor  # (conditioning width, 2 * res)
+    to_skip: Tensor  # (1, res, skip)
+    to_stream: Tensor | None  # (1, res, res); none in the last block
 
 
 class Folded(NamedTuple):
     entry: Tensor  # (2, res): the residual stream of the last two displacements, oldest first
     blocks: list[Block]
     skip_bias: Tensor  # (skip,)
-    hidden: Tensor  # (skip, skip)
+    hidden: Tensor  # (1, skip, skip)
     hidden_bias: Tensor
     out: Tensor  # (3 * mixtures, skip)
     out_bias: Tensor
@@ -51,7 +49,7 @@ def conditioning_width(channels: int) -> int:
 def fold(model: WaveNetVAE) -> Folded:
     """The WaveNet's weights, folded."""
     args = model.args
-    kernel, count = args.res_kernel_size, args.layer_size
+    count = args.layer_size
     first = model.init_conv.weight[:, 0, 0]  # (res,)
     causal = model.causal.conv.weight  # (res, res, 2)
     entry = torch.stack([causal[..., 0] @ first, causal[..., 1] @ first])
@@ -66,22 +64,21 @@ def fold(model: WaveNetVAE) -> Folded:
         rows = taps.permute(2, 1, 0)  # (K, res, 2 * res)
         if i == 0:
             past = entry @ rows  # (K, 2, 2 * res): tap k sees the past displacements k and k + 1
-            gate = F.pad(past[:, 0], (0, 0, 0, 1)) + F.pad(past[:, 1], (0, 0, 1, 0))
-        else:
-            gate = rows.reshape(kernel * args.res_channels, -1)
-        outputs = block.conv_skip.weight[..., 0].T / math.sqrt(count)
+            rows = (F.pad(past[:, 0], (0, 0, 0, 1)) + F.pad(past[:, 1], (0, 0, 1, 0)))[None]
+        to_skip = block.conv_skip.weight.permute(2, 1, 0) / math.sqrt(count)
         skip_bias = skip_bias + bias_of(block.conv_skip)
+        to_stream = None
         if i < count - 1:
             scale = math.sqrt(0.5) * 2 ** (-(i + 1) / 2)
-            outputs = torch.cat([outputs, scale * block.conv_res.weight[..., 0].T], dim=1)
+            to_stream = scale * block.conv_res.weight.permute(2, 1, 0)
             missing = missing + scale * bias_of(block.conv_res)
-        blocks.append(Block(torch.cat([gate, _conditioning(args.c_channels, block, bias)]), outputs))
+        blocks.append(Block(rows, _conditioning(args.c_channels, block, bias), to_skip, to_stream))
     hidden, out = (layer for layer in model.out_conv if isinstance(layer, nn.Conv1d))
     return Folded(
         entry,
         blocks,
         skip_bias / math.sqrt(count),
-        hidden.weight[..., 0].T,
+        hidden.weight.permute(2, 1, 0),
         bias_of(hidden),
         out.weight[..., 0],
         bias_of(out),

@@ -7,6 +7,7 @@ shape is made once by each thread, with all that it writes to, and used again.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import mmap
 import threading
@@ -54,7 +55,8 @@ def _reserve(size: int) -> Tensor:
     """At least so many bytes in huge pages, where the system has them."""
     memory = mmap.mmap(-1, -(-size // _HUGE) * _HUGE)
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        memory.madvise(mmap.MADV_HUGEPAGE)
+        with contextlib.suppress(OSError):  # a kernel that was built without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=torch.uint8)
 
 

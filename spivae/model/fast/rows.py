@@ -1,4 +1,4 @@
-"""The convolutions of the VAE on rows, with their backward passes; rows as in `trunk`."""
+"""The convolutions of the VAE on rows, with their backward passes; rows as in `convolve`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool1d
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d
 
+from spivae.model.fast.convolve import add_product, convolve, image, kernel_gradient, source_gradient
 from spivae.model.fast.plans import Plan, plan
-from spivae.model.fast.trunk import add, add_product, relu_gradient
+from spivae.model.fast.trunk import add, relu_gradient
+
+max_pool_gradient = torch.ops.aten.adaptive_max_pool2d_backward.grad_input
+mean_pool_gradient = torch.ops.aten._adaptive_avg_pool2d_backward
 
 
 def encoder_features(
@@ -26,7 +30,7 @@ def encoder_features(
     if torch.is_grad_enabled():
         # autograd asks for the backward pass because of the last, a weight
         return _Encoding.apply(x, made, kernels, biases, first)  # type: ignore[no-any-return, no-untyped-call]
-    return made.forward(x, first, kernels, biases, keep=False)
+    return made.forward(x, first, kernels, biases)
 
 
 def conditioning(features: Tensor, stretch: Stretch, kernels: list[Tensor], biases: list[Tensor]) -> Tensor:
@@ -78,28 +82,22 @@ class _Convolution:
     def __init__(self, made: Plan, source: Tensor, d_source: Tensor, batch: int, channels: int) -> None:
         """`d_source` is where the gradient of the rows `source` goes."""
         rows = len(source) - 2 * batch
-        here = [slice(k * batch, k * batch + rows) for k in range(3)]
-        self.taps, self.d_taps = [source[rows] for rows in here], [d_source[rows] for rows in here]
-        self.d_end = d_source[rows:]
-        self.out, self.d_out = made.take(rows, channels), made.take(rows, channels)
+        self.out, self.d_out, self.d_source = made.take(rows, channels), made.take(rows, channels), d_source
+        self.source_image, self.d_source_image = image(source, batch), image(d_source, batch)
+        self.out_image, self.d_out_image = image(self.out, batch), image(self.d_out, batch)
 
     def forward(self, kernel: Tensor, bias: Tensor) -> Tensor:
-        torch.addmm(bias, self.taps[0], kernel[0], out=self.out)
-        self.out.addmm_(self.taps[1], kernel[1])
-        self.out.addmm_(self.taps[2], kernel[2])
-        return self.out.relu_()
+        self.out.zero_()
+        convolve(self.out_image, self.source_image, kernel, bias, relu=True)
+        return self.out
 
     def backward(self, kernel: Tensor, bias: Tensor) -> None:
         """Fills the gradient of the source from that of `out`, which is lost."""
-        gradient = relu_gradient(self.d_out, self.out, 0, grad_input=self.d_out)
-        assert kernel.grad is not None
-        add(bias.grad, gradient.sum(0))
-        for tap, d_weight in zip(self.taps, kernel.grad, strict=True):
-            add_product(d_weight, tap, gradient)
-        torch.mm(gradient, kernel[0].T, out=self.d_taps[0])
-        self.d_end.zero_()
-        self.d_taps[1].addmm_(gradient, kernel[1].T)
-        self.d_taps[2].addmm_(gradient, kernel[2].T)
+        relu_gradient(self.d_out, self.out, 0, grad_input=self.d_out)
+        add(bias.grad, self.d_out.sum(0))
+        kernel_gradient(kernel.grad, self.source_image, self.d_out_image)
+        self.d_source.zero_()
+        source_gradient(self.d_source_image, self.d_out_image, kernel)
 
 
 class _Encoder(Plan):
@@ -116,19 +114,16 @@ class _Encoder(Plan):
         for width in channels:
             self.convolutions.append(_Convolution(self, last, d_last, batch, width))
             last, d_last = self.convolutions[-1].out, self.convolutions[-1].d_out
-        self.pool = _Pool(self, last, d_last, batch, size)
+        self.pool = _Pool(last, d_last, batch, size)
 
-    def forward(
-        self, x: Tensor, first: Tensor, kernels: list[Tensor], biases: list[Tensor], *, keep: bool = True
-    ) -> Tensor:
-        """With `keep`, what `backward` needs is there afterwards."""
+    def forward(self, x: Tensor, first: Tensor, kernels: list[Tensor], biases: list[Tensor]) -> Tensor:
         self.begin()
         windows = x.reshape(-1).as_strided(self.displacements.shape, (1, self.batch))
         self.displacements.copy_(windows)
         torch.mm(self.taps, first, out=self.map).relu_()
         for convolution, kernel, bias in zip(self.convolutions, kernels, biases, strict=True):
             convolution.forward(kernel, bias)
-        return self.pool.forward(keep)
+        return self.pool.forward()
 
     def backward(self, gradient: Tensor, first: Tensor, kernels: list[Tensor], biases: list[Tensor]) -> None:
         self.pool.backward(gradient)
@@ -141,33 +136,23 @@ class _Encoder(Plan):
 class _Pool:
     """The adaptive maximum and mean of a feature map, side by side on the channel axis."""
 
-    def __init__(self, made: Plan, source: Tensor, d_source: Tensor, batch: int, size: int) -> None:
-        steps, channels = len(source) // batch, source.shape[1]
-        # whole steps side by side: what is compared and summed lies in long rows
-        self.source, self.d_source = source.view(steps, -1), d_source.view(steps, -1)
-        self.means = adaptive_avg_pool1d(torch.eye(steps), size).T.contiguous()  # (size, steps)
-        begins = [steps * k // size for k in range(size)]
-        self.windows = [self.source[begin : -(-steps * (k + 1) // size)] for k, begin in enumerate(begins)]
-        self.begins = torch.tensor(begins)[:, None]
-        self.values = made.take(2, size, batch * channels)  # maxima and means
-        self.places = torch.zeros(size, batch * channels, dtype=torch.long)  # of the maxima
-        self.shape = 2, size, batch, channels
+    def __init__(self, source: Tensor, d_source: Tensor, batch: int, size: int) -> None:
+        self.source, self.d_source = image(source, batch), image(d_source, batch)
+        self.size = size, batch
+        self.places: Tensor | None = None  # of the maxima
 
-    def forward(self, keep: bool) -> Tensor:
-        for window, value, place in zip(self.windows, self.values[0], self.places, strict=True):
-            if keep:
-                torch.max(window, 0, out=(value, place))
-            else:  # several times faster
-                torch.amax(window, 0, out=value)
-        torch.mm(self.means, self.source, out=self.values[1])
-        _, size, batch, _ = self.shape
-        return self.values.view(self.shape).permute(2, 0, 3, 1).reshape(batch, -1, size)
+    def forward(self) -> Tensor:
+        greatest, self.places = adaptive_max_pool2d(self.source, self.size, return_indices=True)
+        pooled = torch.cat([greatest, adaptive_avg_pool2d(self.source, self.size)], dim=1)
+        return pooled[0].permute(2, 0, 1)
 
     def backward(self, gradient: Tensor) -> None:
-        _, size, batch, channels = self.shape
-        wide = gradient.view(batch, 2, channels, size).permute(1, 3, 0, 2).reshape(2, size, -1)
-        torch.mm(self.means.T, wide[1], out=self.d_source)
-        self.d_source.scatter_add_(0, self.places + self.begins, wide[0])
+        """Fills the gradient of the map from that (B, 2C, size) of what was pooled."""
+        assert self.places is not None
+        wide = gradient.permute(1, 2, 0)[None].chunk(2, dim=1)
+        greatest, mean = (half.contiguous(memory_format=torch.channels_last) for half in wide)
+        max_pool_gradient(greatest, self.source, self.places, grad_input=self.d_source)
+        self.d_source.add_(mean_pool_gradient(mean, self.source))
 
 
 class _Decoder(Plan):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -17,8 +17,15 @@ import torch
 Made = TypeVar("Made")
 
 
-def in_threads(work: Callable[[int, slice], Made], rows: int, least: int = 1) -> list[Made]:
+def in_threads(
+    work: Callable[[int, slice], Made],
+    rows: int,
+    least: int = 1,
+    give_up: Callable[[], None] = lambda: None,
+) -> list[Made]:
     """`work(thread, rows)` for equal shares of the rows, of at least so many; the answers in order.
+
+    Where one fails, or the caller is interrupted, `give_up` may tell the others, whose end is waited for.
 
     As many threads as torch has here; one that is alone is the caller's own. In each of them torch has one
     thread: two would wait for each other in every product, even the smallest.
@@ -34,7 +41,16 @@ def in_threads(work: Callable[[int, slice], Made], rows: int, least: int = 1) ->
         finally:
             torch.set_num_threads(before)
     futures = [_pool(threads).submit(work, k, share) for k, share in enumerate(shares)]
-    return [future.result() for future in futures]
+    try:
+        ended, working = wait(futures, return_when=FIRST_EXCEPTION)
+        if working:  # one has failed: it says how, and the others are told
+            for future in ended:
+                future.result()
+        return [future.result() for future in futures]
+    except BaseException:
+        give_up()
+        wait(futures)  # they write into what belongs to the caller
+        raise
 
 
 def parts(rows: slice, size: int) -> list[slice]:
