@@ -25,7 +25,7 @@ def tell_cost(recipe: Recipe, process: Process, threads: int | None, device: str
     if as_json:
         emit_json({name: getattr(cost, name) for name in cost.__dataclass_fields__})
         return
-    free = "" if cost.memory_free is None else f" of {wording.size(cost.memory_free)} that are free"
+    free = f" of {wording.size(cost.memory_free)} that are free"
     lines = [
         ("parameters", f"{cost.parameters:,}, receptive field {cost.receptive_field}"),
         ("computing", computing(cost.device, cost.code_path, cost.why_plain, cost.threads)),

@@ -30,7 +30,7 @@ _RECORD, _NUMBER, _OF_CELL = 230, 21, 8
 
 @dataclass(frozen=True)
 class Cost:
-    """Times in seconds, memory and disk in bytes; `memory_free` is None where the system does not tell."""
+    """Times in seconds, memory and disk in bytes."""
 
     parameters: int
     receptive_field: int
@@ -44,7 +44,7 @@ class Cost:
     seconds_per_epoch: float
     seconds: float
     memory: int
-    memory_free: int | None
+    memory_free: int
     disk: int
 
 

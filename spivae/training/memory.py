@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
+from spivae.cgroups import memory_left
 from spivae.errors import WorkFailed
 from spivae.model.base import Arguments
 from spivae.process import Process
@@ -53,37 +53,19 @@ def _numbers_kept(args: Arguments) -> int:
     return args.layer_size * (4 * res + args.c_channels + 2) + 4 * (res + skip + sum(encoder)) + 24
 
 
-def free_memory() -> int | None:
-    """Bytes that this process may still take, by the system and by its container; None where none tells."""
-    bounds = [bound for bound in (_of_system(), _of_container()) if bound is not None]
-    return min(bounds, default=None)
+def free_memory() -> int:
+    """Bytes that this process may still take, by the system and by its groups (container, job, session)."""
+    import psutil
 
-
-def _of_system() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    found = [line.split() for line in lines if line.startswith("MemAvailable:")]
-    return 1024 * int(found[0][1]) if found else None
-
-
-def _of_container() -> int | None:
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit = (folder / "memory.max").read_text().strip()
-        used = int((folder / "memory.current").read_text())
-        told = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    except OSError:
-        return None
-    used -= int(told.get("inactive_file", 0))  # files that are given up where memory is wanted
-    return None if limit == "max" else max(0, int(limit) - used)
+    told = memory_left()
+    of_system = int(psutil.virtual_memory().available)
+    return of_system if told is None else min(told, of_system)
 
 
 def check_memory(needed: int) -> None:
     """Raise WorkFailed where less memory is free than is needed."""
     free = free_memory()
-    if free is not None and needed > free:
+    if needed > free:
         raise WorkFailed(
             f"not enough memory: this training needs about {_size(needed)}, and {_size(free)} are free; "
             "lower dataset.trajectories or training.batch, or end other programs"

@@ -221,12 +221,18 @@ def test_what_is_no_sweep_is_told(spivae: Callable[..., Any], tiny_recipe: Path,
     assert not list(tmp_path.iterdir())
 
 
-def test_as_many_runs_of_a_sweep_train_at_once_as_cores_are_free(
+def test_no_more_runs_of_a_sweep_train_at_once_than_there_are_cores_for(
     spivae: Callable[..., Any], tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("spivae.training.threads.free_threads", lambda: 5)
+    monkeypatch.setattr("spivae.training.sweep.usable_threads", lambda: 5)
     monkeypatch.setattr(Sweep, "launch", lambda self: None)
     grid = ("--grid", "training.seed=0..9", "--run-dir", tmp_path, "--json")
-    for flags, jobs in (((), 5), (("--threads", 2), 2), (("--nproc", 6), 1), (("--jobs", 7), 7)):
+    for flags, jobs in (
+        ((), 5),
+        (("--threads", 2), 2),
+        (("--nproc", 6), 1),
+        (("--jobs", 7), 5),
+        (("--jobs", 3), 3),
+    ):
         made = spivae("sweep", tiny_recipe, *grid, *flags).json
         assert Sweep.open(made["path"]).info.jobs == jobs

@@ -14,7 +14,7 @@ from spivae.errors import SpivaeError, WorkFailed
 from spivae.training import cost, memory
 from spivae.training.cost import estimate
 from spivae.training.loop import train
-from spivae.training.memory import check_memory, free_memory, needed_memory
+from spivae.training.memory import free_memory, needed_memory
 from spivae.training.metrics import MetricsReader
 from spivae.training.recipe import Recipe, load, with_overrides
 from spivae.training.run import Run
@@ -110,18 +110,11 @@ def test_a_training_without_the_memory_is_refused_in_words(
     assert Run.open(run.path).info.state == "failed"
 
 
-def test_memory_that_nobody_tells_of_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "free_memory", lambda: None)
-    check_memory(1 << 60)
-
-
-def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "Path", lambda path: tmp_path)
-    assert free_memory() is None
-    (tmp_path / "memory.max").write_text("1000\n")
-    (tmp_path / "memory.current").write_text("700\n")
-    (tmp_path / "memory.stat").write_text("anon 300\ninactive_file 400\n")
-    monkeypatch.setattr(memory, "_of_system", lambda: 5000)
-    assert free_memory() == 1000 - (700 - 400)
-    (tmp_path / "memory.max").write_text("max\n")
-    assert free_memory() == 5000
+def test_the_memory_of_the_machine_and_of_a_container_or_job_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "memory_left", lambda: None)
+    of_system = free_memory()
+    assert of_system > 1 << 20
+    monkeypatch.setattr(memory, "memory_left", lambda: 300)
+    assert free_memory() == 300
+    monkeypatch.setattr(memory, "memory_left", lambda: 1 << 60)
+    assert free_memory() == pytest.approx(of_system, rel=0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,10 +107,12 @@ def test_every_epoch_is_validated_on_the_same_trajectories_with_the_same_latent_
     seen: list[list[torch.Tensor]] = []
     real = loop.validate
 
-    def noted(model: WaveNetVAE, batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> loop.Validation:
+    def noted(
+        model: WaveNetVAE, batches: Iterator[tuple[torch.Tensor, torch.Tensor]], path: Any
+    ) -> loop.Validation:
         kept = [(x.clone(), noise.clone()) for x, noise in batches]
         seen.append([torch.cat(parts) for parts in zip(*kept, strict=True)])
-        return real(model, iter(kept))
+        return real(model, iter(kept), path)
 
     monkeypatch.setattr(loop, "validate", noted)
     trained(tmp_path / "a")
@@ -177,10 +180,10 @@ def test_processes_of_a_machine_share_what_is_free_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Two(Team):
-        local = 2
+        local, agreed = 2, 7
 
         def least(self, own: float) -> float:
-            return min(own, agreed)
+            return min(own, self.agreed)
 
     offered: list[int] = []
     monkeypatch.setattr("spivae.training.loop.free_threads", lambda own: 7)
@@ -188,8 +191,9 @@ def test_processes_of_a_machine_share_what_is_free_there(
     noted: list[int] = []
     monkeypatch.setattr("spivae.training.loop.take", lambda pid, threads: noted.append(threads))
     for agreed, threads_of_each in ((3, 3), (1, 1)):
-        run = Run.create(tmp_path, TINY)
-        train(run, SBM, team=Two(), should_stop=lambda: True)
+        run, team = Run.create(tmp_path, TINY), Two()
+        team.agreed = agreed
+        train(run, SBM, team=team, should_stop=lambda: True)
         assert run.info.threads == threads_of_each
         assert noted[-1] == 2 * threads_of_each
     assert offered == [3, 3]
