@@ -160,7 +160,15 @@ ACTIONS: tuple[Action, ...] = (
     # Checkpoints and runs
     Action("browse", "open", "enter", "Open", "Open the checkpoint, or follow the run."),
     Action("browse", "clear", "escape", "Clear filter", "Show everything again."),
-    Action("browse", "filter", "slash", "Filter", "Show only names, processes, states or #tags with a text."),
+    # before all else, so that what is typed at once after it goes into the filter
+    Action(
+        "browse",
+        "filter",
+        "slash",
+        "Filter",
+        "Show only names, processes, states or #tags with a text.",
+        priority=True,
+    ),
     Action("browse", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
     Action("browse", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
     *_runs("browse", "this run or the marked ones"),

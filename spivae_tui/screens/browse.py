@@ -11,7 +11,7 @@ from textual import on, work
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
 from spivae.errors import SpivaeError
@@ -298,6 +298,8 @@ class BrowseScreen(RunControlScreen):
             return self.is_mounted and self.selected is not None and self.selected.kind == "run"
         if action == "compare":
             return self.is_mounted and len(self._compared()) > 1
+        if action == "filter" and isinstance(self.focused, Input):
+            return False  # a text may hold a slash
         if action in {"open", "copy_path", "sort", "reverse", "filter"}:
             return bool(self.listing.visible or self.listing.filter)
         return True

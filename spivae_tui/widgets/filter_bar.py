@@ -65,7 +65,7 @@ class FilterBar(Horizontal):
         with self.prevent(Input.Changed):
             self.field.value = value
         self.field.cursor_position = len(value)
-        self.field.focus()
+        self.screen.set_focus(self.field)  # now, not soon: the next key may be there already
 
     def close(self) -> None:
         """Empty and hide the line."""

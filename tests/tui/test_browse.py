@@ -12,6 +12,7 @@ import fakes
 import msgspec
 import pytest
 import runs
+from textual import events
 from textual.pilot import Pilot
 
 from spivae.errors import SpivaeError
@@ -62,6 +63,15 @@ async def test_a_broken_file_is_listed_with_its_error() -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert not isinstance(app.screen, CheckpointScreen)
+
+
+async def test_what_is_typed_at_once_after_a_slash_goes_into_the_filter() -> None:
+    app = fakes.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for key in ("slash", "t", "r", "a"):  # each is a command of the list, too
+            app.post_message(events.Key(key, "/" if key == "slash" else key))
+        await fakes.until(pilot, lambda: names(app) == ["original_sbm_trained"])
 
 
 async def test_slash_filters_while_one_types_and_escape_clears() -> None:
