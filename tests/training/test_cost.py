@@ -110,7 +110,9 @@ def test_a_training_without_the_memory_is_refused_in_words(
     assert Run.open(run.path).info.state == "failed"
 
 
-def test_the_memory_of_the_machine_and_of_a_container_or_job_both_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_the_machine_and_of_a_container_or_job_both_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(memory, "memory_left", lambda: None)
     of_system = free_memory()
     assert of_system > 1 << 20
