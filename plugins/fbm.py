@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spivae.api import Array, Parameter, Process, SpivaeError, fill_in_blocks, hookimpl
+from spivae.api import Array, Parameter, Process, SpivaeError, fill_in_blocks, hookimpl, standard_normals
 
 _ROWS = 128  # drawn at a time, so that the transforms stay in the cache
 
@@ -36,12 +36,12 @@ class FractionalBrownianMotion(Process):
             raise SpivaeError("fractional Brownian motion: alpha needs to be above 0 and below 2")
         period = _period(steps)
         alphas, kind = np.unique(alpha, return_inverse=True)
-        variance, amplitude = _mode_variance(alphas, period), np.sqrt(d).astype(np.float32)
+        deviation, amplitude = _mode_deviation(alphas, period), np.sqrt(d).astype(np.float32)
         drawn = np.empty((len(alpha), steps), dtype=np.float32)
 
         def fill(rng: np.random.Generator, rows: slice) -> None:
             # fresh noise for each row: rows that share it would be copies of each other up to their D
-            modes = _complex_normal(rng, variance[kind.ravel()[rows]])
+            modes = _complex_normal(rng, deviation[kind.ravel()[rows]])
             drawn[rows] = np.fft.irfft(modes, period, axis=1)[:, :steps] * amplitude[rows]
 
         fill_in_blocks(rng, len(drawn), fill, at_once=_ROWS)
@@ -93,26 +93,22 @@ def _without_small_factors(number: int) -> int:
     return number
 
 
-def _mode_variance(alphas: Array, period: int) -> Array:
-    """Variances (n, period / 2 + 1) of the real and of the imaginary part of the modes of a series."""
+def _mode_deviation(alphas: Array, period: int) -> Array:
+    """Standard deviations (n, period / 2 + 1) of the real and of the imaginary part of the modes of a series."""
     half = _autocovariance(alphas[:, None], period // 2 + 1)
     eigenvalues = period * np.fft.irfft(half, period)[:, : period // 2 + 1]
     variance = np.maximum(eigenvalues, 0) * period / 2  # rounding may leave one a hair below 0
     variance[:, [0, -1]] *= 2  # these two modes are real, and `irfft` takes them so
-    return variance.astype(np.float32)
+    return np.sqrt(variance).astype(np.float32)
 
 
-def _complex_normal(rng: np.random.Generator, variance: Array) -> Array:
-    """Complex normal numbers whose real and imaginary parts have these variances, in single precision.
-
-    By Box and Muller, Ann. Math. Stat. 29, 610 (1958): whole arrays of logarithms and cosines take half the
-    time of the generator's own normal numbers.
-    """
-    radius = np.sqrt(-2 * variance * np.log(1 - rng.random(variance.shape, dtype=np.float32)))
-    phase = 2 * np.pi * rng.random(variance.shape, dtype=np.float32)
-    drawn = np.empty(variance.shape, dtype=np.complex64)
-    drawn.real = radius * np.cos(phase)
-    drawn.imag = radius * np.sin(phase)
+def _complex_normal(rng: np.random.Generator, deviation: Array) -> Array:
+    """Complex normal numbers whose real and imaginary parts have these standard deviations (n, m)."""
+    rows, modes = deviation.shape
+    noise = standard_normals(rng, rows, 2 * modes)
+    drawn = np.empty(deviation.shape, dtype=np.complex64)
+    np.multiply(noise[:, :modes], deviation, out=drawn.real)
+    np.multiply(noise[:, modes:], deviation, out=drawn.imag)
     return drawn
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spivae.api import Array, Parameter, Process, fill_in_blocks, hookimpl
+from spivae.api import Array, Parameter, Process, fill_in_blocks, hookimpl, standard_normals
 
 
 class ScaledBrownianMotion(Process):
@@ -35,8 +35,8 @@ class ScaledBrownianMotion(Process):
         drawn = np.empty((len(theta), steps), dtype=np.float32)
 
         def fill(rng: np.random.Generator, rows: slice) -> None:
-            rng.standard_normal(out=drawn[rows], dtype=np.float32)
-            drawn[rows] *= scale[run[rows]]
+            noise = standard_normals(rng, len(drawn[rows]), steps)
+            np.multiply(noise, scale[run[rows]], out=drawn[rows])
 
         fill_in_blocks(rng, len(theta), fill, at_once=512)
         return drawn

@@ -87,6 +87,7 @@ from spivae.limits import (
 from spivae.model.architectures import SCALED_WAVENET_VAE, WAVENET_VAE, Architecture, Control
 from spivae.model.base import Arguments
 from spivae.model.latents import NO_LATENTS, SURVIVING_KL, check_latent, surviving
+from spivae.normals import standard_normals
 from spivae.observation import Observed
 from spivae.prediction import Predictions
 from spivae.process import Array, Parameter, Process
@@ -197,6 +198,7 @@ __all__ = [
     "renewal_mean",
     "renewal_sums",
     "spread_lags",
+    "standard_normals",
     "step_deviations",
     "straight_flights",
     "surviving",

@@ -111,6 +111,7 @@ def _needed(process: Process, ends: Array, steps: int) -> list[int]:
 
     A spacing of 1.5 of the standard deviation given all other parameters makes sums over the lattice
     integrals to 2e-4 (Poisson summation); 0.8 of the marginal one does so for what lies between points.
+    At least 32, for the posteriors of short trajectories that an end of the range cuts off.
     """
     angle = np.arccos([0.9, 0.0, -0.9])  # near both ends and in the middle of a range
     middle, half = ends.mean(axis=1), (ends[:, 1] - ends[:, 0]) / 2
@@ -120,7 +121,7 @@ def _needed(process: Process, ends: Array, steps: int) -> list[int]:
     information = fisher_information(process, theta, steps)
     given_others = 1 / np.sqrt(np.maximum(information.diagonal(axis1=1, axis2=2), 1e-12))
     spacing = np.minimum(1.5 * given_others, 0.8 * least_deviations(information))
-    return [max(25, int(np.ceil(n))) for n in (np.pi * half * np.sin(angles) / spacing).max(axis=0)]
+    return [max(32, int(np.ceil(n))) for n in (np.pi * half * np.sin(angles) / spacing).max(axis=0)]
 
 
 def _moments(weight: Array, axes: list[Axis]) -> dict[str, Array]:

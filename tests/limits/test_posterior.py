@@ -143,7 +143,7 @@ def test_points_do_not_matter_once_there_are_enough() -> None:
         near = (np.abs(finer.maximum_likelihood[..., None] - ends) < finer.sd[..., None]).any(axis=(1, 2))
         assert error[~near].max() < 0.05
         assert error.max() < 0.3
-        assert near.mean() < 0.3
+        assert near.mean() < 0.5  # most are judged by the sharper bound
     assert_allclose(found.sd, finer.sd, rtol=0.005)
 
 
