@@ -21,6 +21,7 @@ from spivae.blocks import limit_threads
 from spivae.checkpoint import Checkpoint, write
 from spivae.cores import usable_threads
 from spivae.errors import WorkFailed, told
+from spivae.model.fast.threads import one_thread
 from spivae.model.latents import surviving
 from spivae.model.losses import Loss
 from spivae.model.moving import to_device
@@ -460,15 +461,18 @@ def train_step(
     """
     optimizer.zero_grad(set_to_none=True)
     parts = team.reduce(model, gradients(model, x, noise, beta, path=path))
-    if clip:
-        nn.utils.clip_grad_norm_(model.parameters(), clip)
-    means = (
-        [weight.detach().chunk(3)[1] for weight in model.out_conv[-1].parameters()] if mean_lr != 1 else []
-    )
-    before = [weight.clone() for weight in means]
-    optimizer.step()
-    for weight, old in zip(means, before, strict=True):
-        torch.lerp(old, weight, mean_lr, out=weight)
+    with one_thread():
+        if clip:
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+        means = (
+            [weight.detach().chunk(3)[1] for weight in model.out_conv[-1].parameters()]
+            if mean_lr != 1
+            else []
+        )
+        before = [weight.clone() for weight in means]
+        optimizer.step()
+        for weight, old in zip(means, before, strict=True):
+            torch.lerp(old, weight, mean_lr, out=weight)
     # in one piece, because reading it waits for the GPU
     loss, nll, *kl = torch.cat([parts.loss.mean()[None], parts.nll.mean()[None], parts.kl.mean(0)]).tolist()
     return Means(loss, nll, kl)

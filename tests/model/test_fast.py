@@ -19,7 +19,7 @@ from spivae.model.fast import network
 from spivae.model.fast import step as fast
 from spivae.model.fast.plans import Plan, plan
 from spivae.model.fast.rows import stretch
-from spivae.model.fast.threads import in_threads, parts
+from spivae.model.fast.threads import in_threads, one_thread, parts
 from spivae.model.fast.tree import mapped
 from spivae.model.losses import Loss, Parts, judged_steps
 from spivae.model.paths import forward, gradients, losses, path_of, why_plain
@@ -344,6 +344,32 @@ def test_threads_share_all_rows_and_leave_the_number_of_threads_alone() -> None:
     assert {inside for _, inside, _ in seen} == {1}
     assert torch.get_num_threads() == 3
     assert threading.current_thread().name not in {name for name, *_ in seen}
+
+
+def test_small_work_of_one_thread_gives_the_others_back_however_it_ends() -> None:
+    torch.set_num_threads(3)
+    with pytest.raises(ZeroDivisionError), one_thread():
+        assert torch.get_num_threads() == 1
+        _ = 1 / 0
+    assert torch.get_num_threads() == 3
+
+
+def test_an_epoch_makes_its_plans_once() -> None:
+    """A batch of training, one of validation and its last: parts of three sizes."""
+    torch.set_num_threads(1)
+    made, model = [], make()
+    real = Plan.__init__
+
+    def counted(self: Plan) -> None:
+        made.append(type(self).__name__)
+        real(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Plan, "__init__", counted)
+        for _ in range(3):
+            for n in (31, 32, 33):
+                gradients(model, batch(n), latent_noise(model, n), 0.1)
+    assert len(made) == len({*made}) * 3
 
 
 @given(st.integers(0, 50), st.integers(1, 200), st.integers(1, 70))

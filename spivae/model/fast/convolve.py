@@ -68,10 +68,12 @@ def kernel_gradient(d_kernel: Tensor | None, source: Tensor, d_out: Tensor, *, a
     """Add to the gradient of a convolution's kernel what that of its result gives."""
     assert d_kernel is not None
     taps = len(d_kernel)
-    if taps > 1 and source.numel() > _MANY and _has_wide_registers():
+    if source.numel() > _MANY and _has_wide_registers():
         weight = d_kernel.permute(2, 1, 0)[..., None]
+        # torch gives kernels of one tap to oneDNN only where these are apart, which for one means nothing
+        dilation = [apart if taps > 1 else 2, 1]
         _, found, _ = torch.ops.aten.convolution_backward(
-            d_out, source, weight, None, [1, 1], [0, 0], [apart, 1], False, [0, 0], 1, [False, True, False]
+            d_out, source, weight, None, [1, 1], [0, 0], dilation, False, [0, 0], 1, [False, True, False]
         )
         weight.add_(found)
         return

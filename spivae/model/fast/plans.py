@@ -18,7 +18,8 @@ from torch import Tensor
 
 _ALIGN = 64  # bytes of a cache line
 _HUGE = 2 << 20  # a huge page: with small ones the look-up of addresses is felt
-_KEPT = 6  # plans of a thread: three for each shape, of which an epoch mostly needs two
+# plans of a thread: three for each shape, of which an epoch has its batches' and two of the last, smaller one
+_KEPT = 9
 
 
 class Plan:

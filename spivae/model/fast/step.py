@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spivae.model.fast.network import Weights, output, prepare
-from spivae.model.fast.threads import in_threads, parts
+from spivae.model.fast.threads import in_threads, one_thread, parts
 from spivae.model.fast.tree import mapped, tensors
 from spivae.model.losses import Loss, Parts, judged_steps
 from spivae.model.vae import Output, WaveNetVAE
@@ -30,7 +30,8 @@ def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -
     loss, judged = Loss(model.receptive_field, model.c_channels, beta), judged_steps(model, x)
     parameters = list(model.parameters())
     replicas = _replicas(model, parameters, torch.get_num_threads())
-    prepared = prepare(model)
+    with one_thread():
+        prepared = prepare(model)
 
     def work(thread: int, rows: slice) -> tuple[list[Parts], list[Tensor | None]]:
         (replica, own), weights = replicas[thread], mapped(leaf, prepared)
@@ -46,14 +47,15 @@ def gradients(model: WaveNetVAE, x: Tensor, noise: Tensor | None, beta: float) -
         return made, [leaf.grad for leaf in (*tensors(weights), *own)]
 
     done = in_threads(work, len(x))
-    targets, totals = [], []
-    for target, *shares in zip(
-        [*tensors(prepared), *parameters], *(of_thread for _, of_thread in done), strict=True
-    ):
-        if shares[0] is not None and target.requires_grad:
-            targets.append(target)
-            totals.append(sum(shares[1:], shares[0]))
-    torch.autograd.backward(targets, totals)
+    with one_thread():
+        targets, totals = [], []
+        for target, *shares in zip(
+            [*tensors(prepared), *parameters], *(of_thread for _, of_thread in done), strict=True
+        ):
+            if shares[0] is not None and target.requires_grad:
+                targets.append(target)
+                totals.append(sum(shares[1:], shares[0]))
+        torch.autograd.backward(targets, totals)
     return _joined([found for made, _ in done for found in made])
 
 

@@ -6,9 +6,10 @@ half the rows each meet once.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -34,12 +35,8 @@ def in_threads(
     bounds = [rows * k // threads for k in range(threads + 1)]
     shares = [slice(*bounds[k : k + 2]) for k in range(threads)]
     if threads == 1:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with one_thread():
             return [work(0, shares[0])]
-        finally:
-            torch.set_num_threads(before)
     futures = [_pool(threads).submit(work, k, share) for k, share in enumerate(shares)]
     try:
         ended, working = wait(futures, return_when=FIRST_EXCEPTION)
@@ -51,6 +48,17 @@ def in_threads(
         give_up()
         wait(futures)  # they write into what belongs to the caller
         raise
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread here: for small work, which takes less time than to wake the others."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def parts(rows: slice, size: int) -> list[slice]:

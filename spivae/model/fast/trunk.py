@@ -80,6 +80,7 @@ class _Gate:
     def __init__(self, made: _Pass, index: int, begin: int, steps: int) -> None:
         """`begin` is the first displacement of its input, `steps` what its convolution looks back in all."""
         shape, batch = made.shape, made.batch
+        self.batch = batch
         rows, judged = (made.length - begin - steps) * batch, made.judged
         self.given = slice(-rows, None)  # of the conditioning's rows
         # the first block sees the past of every row side by side
@@ -114,14 +115,16 @@ class _Gate:
         torch.mul(self.a, self.sigmoid, out=self.gated)
 
     def backward(self, c: Tensor, weights: Block) -> None:
-        """Adds the gradients of the block's weights, of its conditioning and, save in the first, of its input
-        from that of what it gave to the residual stream and the skips, which is in `d_gated`.
+        """Fills the gradient of what the gate's convolution gave, and adds those of its weights and of the
+        conditioning, from that of what the block gave to the residual stream and the skips: `d_gated`.
         """
         torch.mul(self.d_gated, self.sigmoid, out=self.d_a)
         self.d_gated.mul_(self.a)
         sigmoid_gradient(self.d_gated, self.sigmoid, grad_input=self.d_b)
         kernel_gradient(weights.taps.grad, self.stream_image, self.d_raw_image, apart=self.apart)
-        add_product(weights.given.grad, c[self.given], self.d_raw)
+        assert weights.given.grad is not None
+        given = image(c[self.given], self.batch)
+        kernel_gradient(weights.given.grad[None], given, self.d_raw_image)
         source_gradient(self.d_given_image, self.d_raw_image, weights.given[None])
 
 
