@@ -94,7 +94,7 @@ def _without_small_factors(number: int) -> int:
 
 
 def _mode_deviation(alphas: Array, period: int) -> Array:
-    """Standard deviations (n, period / 2 + 1) of the real and of the imaginary part of the modes of a series."""
+    """Standard deviations (n, period / 2 + 1) of the real and the imaginary part of the modes of a series."""
     half = _autocovariance(alphas[:, None], period // 2 + 1)
     eigenvalues = period * np.fft.irfft(half, period)[:, : period // 2 + 1]
     variance = np.maximum(eigenvalues, 0) * period / 2  # rounding may leave one a hair below 0

@@ -347,10 +347,13 @@ def test_threads_share_all_rows_and_leave_the_number_of_threads_alone() -> None:
 
 
 def test_small_work_of_one_thread_gives_the_others_back_however_it_ends() -> None:
-    torch.set_num_threads(3)
-    with pytest.raises(ZeroDivisionError), one_thread():
+    def fail() -> None:
         assert torch.get_num_threads() == 1
-        _ = 1 / 0
+        raise SpivaeError("no more")
+
+    torch.set_num_threads(3)
+    with pytest.raises(SpivaeError), one_thread():
+        fail()
     assert torch.get_num_threads() == 3
 
 
