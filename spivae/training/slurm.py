@@ -257,6 +257,13 @@ def go_on_later(run: Run, tell: Callable[[str], None]) -> None:
         tell(f"job {mine.id} cannot be begun again ({error})")
 
 
+def may_go_on(run: Run) -> bool:
+    """Whether a stopped run may be about to `go_on_later`: only Slurm has stopped it, and has its job yet."""
+    if run.info.state != "stopped" or run.info.job is None or run.stop_path.exists():
+        return False
+    return queue.look(run.info.job).phase in ("waiting", "active")
+
+
 def _wait_for_turn(run: Run) -> None:
     with Lock.take(run):
         run.refresh()

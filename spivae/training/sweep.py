@@ -339,6 +339,12 @@ def find_sweep(name: str, base: Path) -> Sweep | None:
     return Sweep.open(matches[0])
 
 
+def sweep_of(run: Run) -> Sweep | None:
+    """The sweep that a run is one of, if any. Raises SpivaeError where its sweep.json is broken."""
+    folder = run.path.resolve().parent
+    return Sweep.open(folder) if (folder / "sweep.json").is_file() else None
+
+
 def points(grid: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     """Every combination of the values. Raises SpivaeError where there are none, or too many."""
     count = math.prod(map(len, grid.values())) if grid else 0

@@ -130,6 +130,8 @@ def test_a_job_that_is_asked_to_make_room_ends_as_if_nothing_had_been(
     made = spivae("train", tiny_recipe, *length, *at, *asked).json
     run, job = Run.open(made["path"]), made["job"]
     wait_for(run.state_path.exists)
+    command = [sys.executable, "-m", "spivae", "logs", str(run.path), "--follow"]
+    logs = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     other = preempting_job()
     wait_for(lambda: slurm_state(other) == "RUNNING")  # long before the minute that it was given is over
     assert slurm_state(job) == "PENDING"
@@ -145,6 +147,7 @@ def test_a_job_that_is_asked_to_make_room_ends_as_if_nothing_had_been(
     wait_for(lambda: slurm_state(job) == "COMPLETED")
     run.refresh()
     assert (run.info.attempt, run.info.resumed_at, run.job_id) == (2, reached, job)
+    assert logs.communicate(timeout=60)[0] == run.log_path.read_text()
     whole = Run.create(tmp_path, run.recipe)
     train(whole, load_plugins().process("sbm"), threads=1)
     steps = [[record["step"] for record in MetricsReader(r.metrics_path).poll()] for r in (run, whole)]
@@ -256,6 +259,8 @@ def test_a_sweep_is_one_array(spivae: Spivae, tiny_recipe: Path, tmp_path: Path,
     states = {run["id"]: run["state"] for run in spivae("sweep", sweep.id, *at, "--json").json["runs"]}
     assert list(states.values()) == ["running", "queued", "queued"]
     assert "queue has ended" not in spivae("sweep", sweep.id, *at).out
+    waits = f"has no log; Slurm job {made['job']}_2 waits (JobArrayTaskLimit)\n"
+    assert spivae("logs", runs[1].path).err.endswith(waits)
     assert spivae("stop", sweep.id, *at, "--wait", 60).out == f"{sweep.id}: stopped\n"
     wait_for(lambda: [run.state() for run in sweep.runs().values()] == ["stopped"] * 3)
     assert slurm_state(f"{made['job']}_3") in ("CANCELLED", "")
