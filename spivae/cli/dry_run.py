@@ -1,4 +1,4 @@
-"""`spivae train --dry-run`: what a training would cost, or the job script that Slurm would get."""
+"""--dry-run: what a training would cost, which runs a sweep would have, or what Slurm would get."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spivae.slurm.options import Options
     from spivae.training.processes import Processes
     from spivae.training.recipe import Recipe
+    from spivae.training.sweep import Sweep
 
 
 def tell_cost(recipe: Recipe, process: Process, threads: int | None, device: str, as_json: bool) -> None:
@@ -55,7 +56,26 @@ def tell_script(
     info = RunInfo(id=name, process=recipe.process.name, epochs=0, created=time.time())
     info.nproc, info.nnodes = processes.nproc or 1, processes.nnodes or 1
     run = Run(base / name, info)
-    script = run_script(run, options, threads)
+    _emit_script(run_script(run, options, threads), as_json)
+
+
+def tell_sweep(sweep: Sweep, as_json: bool) -> None:
+    """Print the runs of a sweep that is not made, or {runs [settings], jobs, threads}; or its job script."""
+    info = sweep.info
+    if info.slurm is not None:
+        _emit_script(sweep.script(info.slurm), as_json)
+        return
+    if as_json:
+        settings = [point.settings for point in info.points]
+        emit_json({"runs": settings, "jobs": info.jobs, "threads": info.threads})
+        return
+    for point in info.points:
+        emit("  ".join(f"{path}={value}" for path, value in point.settings.items()))
+    runs, threads = wording.plural(len(info.points), "run"), wording.plural(info.threads, "thread")
+    emit(f"{runs}, {info.jobs} at a time, with {threads} in each process")
+
+
+def _emit_script(script: str, as_json: bool) -> None:
     if as_json:
         emit_json({"script": script})
     else:

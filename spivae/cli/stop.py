@@ -35,8 +35,8 @@ def stop(run: str, wait: float, force: bool, run_dir: Path, as_json: bool) -> No
     RUN is an id, its unique beginning, or a path; that of a sweep ends its queue as well. `spivae resume RUN`
     goes on from there. The exit code is 1 where it was waited for, and runs on.
 
-    --json: {id, path, state}, the state that it is in then; of a sweep "stopping" while a run is at work,
-    else "stopped".
+    --json: {id, path, state}, the state that it is in then, as in `spivae runs`; of a sweep {id, path, state
+    ("stopping" while a run is at work | "stopped")}, once for all its runs.
     """
     from spivae.training.run import find_run
     from spivae.training.stopping import stop as stopped

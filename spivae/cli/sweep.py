@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 @device_option("auto: cuda where there is one")
 @click.option("--sort", metavar="KEY", help="Order the table by neg_elbo, nll, kl or a field of the grid.")
 @slurm_options("Hand the runs to Slurm, as one array of jobs.")
+@click.option(
+    "--dry-run", is_flag=True, help="Make nothing; show the runs of the grid, or with --slurm the job script."
+)
 @click.option("--queue", type=click.Path(path_type=Path), hidden=True)
 @run_dir_option
 @common_options()
@@ -67,6 +70,7 @@ def sweep(
     device: str | None,
     sort: str | None,
     slurm: bool | None,
+    dry_run: bool,
     queue: Path | None,
     run_dir: Path,
     as_json: bool,
@@ -78,9 +82,9 @@ def sweep(
     (or its unique beginning, or the path) of a sweep: a table of its runs, the best one marked. `stop` and
     `resume` take the id of a sweep too.
 
-    --json: {id, path}, with --slurm also job; of a sweep {id, path, grid, jobs, threads, best, runs [{id,
-    path, settings, state, epoch, epochs, step, steps, metrics, job}]}, best the id of the run with the lowest
-    -ELBO.
+    --json: {id, path}, with --slurm also job; with --dry-run {runs [settings], jobs, threads}, with --slurm
+    {script}; of a sweep {id, path, grid, jobs, threads, best, runs [{id, path, settings, state, epoch,
+    epochs, step, steps, metrics, job}]}, best the id of the run with the lowest -ELBO.
     """
     from spivae.training.device import AUTO
     from spivae.training.differences import short_names
@@ -95,9 +99,17 @@ def sweep(
         from spivae.cli.train import announce
 
         options = chosen_for_slurm(slurm, asked)
-        made = _start(recipe, grid, overrides, jobs, threads, nproc, device or AUTO, options, run_dir)
-        announce(made, as_json)
+        device = device or AUTO
+        made = _start(recipe, grid, overrides, jobs, threads, nproc, device, options, run_dir, dry_run)
+        if dry_run:
+            from spivae.cli.dry_run import tell_sweep
+
+            tell_sweep(made, as_json)
+        else:
+            announce(made, as_json)
         return
+    if dry_run:
+        raise SpivaeError("--dry-run: shows what a new sweep would be; it needs --grid A.B=V1,V2")
     found = find_sweep(recipe, run_dir)
     if found is None:
         raise SpivaeError(f"no sweep {recipe!r} in {run_dir}; a new one needs --grid A.B=V1,V2")
@@ -122,7 +134,9 @@ def _start(
     device: str,
     slurm: Options | None,
     base: Path,
+    dry_run: bool,
 ) -> Sweep:
+    """A sweep that has begun; with `dry_run` one of which nothing is made. Raises SpivaeError."""
     from spivae.cli.train import read_recipe
     from spivae.training.slurm import threads_of_each
     from spivae.training.sweep import Sweep, applied, at_once, points, read_grid
@@ -137,17 +151,17 @@ def _start(
         if jobs is not None and jobs > most:
             note(f"--jobs: {jobs} are more than there are cores for; {plural(most, 'run')} at a time")
         jobs = min(jobs or (1 if device.startswith("cuda") else most), most)
-        made = Sweep.create(base, chosen, values, jobs=jobs, threads=threads, nproc=nproc, device=device)
-        made.launch()
-        return made
-    threads = threads or threads_of_each(slurm, nproc)
-    made = Sweep.create(
-        base, chosen, values, jobs=jobs or 0, threads=threads, nproc=nproc, slurm=slurm, device=device
-    )
+    else:
+        threads = threads or threads_of_each(slurm, nproc)
+    details: dict[str, Any] = {"jobs": jobs or 0, "threads": threads, "nproc": nproc, "slurm": slurm}
+    if dry_run:
+        return Sweep.planned(base, chosen, values, f"{chosen.process.name}-ID", **details)
+    made = Sweep.create(base, chosen, values, device=device, **details)
     try:
         made.launch()
     except BaseException:
-        shutil.rmtree(made.path, ignore_errors=True)  # nothing of it has begun
+        if slurm is not None:
+            shutil.rmtree(made.path, ignore_errors=True)  # nothing of it has begun
         raise
     return made
 

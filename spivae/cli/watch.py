@@ -64,11 +64,19 @@ def watch(run: str, once: bool, width: int | None, height: int | None, run_dir: 
 def _end(follower: RunFollower, once: bool) -> RunView:
     """The view of a run at its end, or as it stands now."""
     *_, view = follower.poll()
-    while not once and not view.over:
+    while not once and not _is_over(view):
         time.sleep(_LOOK_SECONDS)
         for view in follower.poll():  # noqa: B007  the last one counts
             pass
     return view
+
+
+def _is_over(view: RunView) -> bool:
+    """Whether a run has ended for good; Slurm may yet begin again what it has stopped."""
+    from spivae.training.run import Run
+    from spivae.training.slurm import may_go_on
+
+    return view.over and not may_go_on(Run(view.path, view.info))
 
 
 def _document(view: RunView) -> dict[str, Any]:
@@ -98,7 +106,7 @@ def _lines(follower: RunFollower) -> RunView:
                 emit(epoch_line(record, view.info.epochs))
             said = len(view.epochs)
             sys.stdout.flush()
-        if view is not None and view.over:
+        if view is not None and _is_over(view):
             emit(f"{view.state}: {view.checkpoint or view.info.id}")
             return view
         time.sleep(_LOOK_SECONDS)
@@ -117,10 +125,10 @@ def _draw(follower: RunFollower, once: bool, width: int | None, height: int | No
     meter = UsageMeter()
     usage: Usage | None = None
     *_, view = follower.poll()
-    if not once and not view.over:
+    if not once and not _is_over(view):
         with Live(console=console, screen=True, auto_refresh=False) as live:
             size = None
-            while not view.over:
+            while not _is_over(view):
                 views, now = list(follower.poll()), shutil.get_terminal_size()
                 before, usage = usage, meter.read(view.info)
                 if views or now != size or usage != before:

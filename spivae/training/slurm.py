@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -223,8 +223,8 @@ def go_on_later(run: Run, tell: Callable[[str], None]) -> None:
     """Have Slurm begin this job again where only Slurm has stopped the run; `tell` is told of it.
 
     Slurm warns before the time is up, and where another job takes the place. What the user has stopped stays
-    stopped, and so does what has not made a single step in this turn. This process may be killed any time
-    after.
+    stopped, and so does what has not made a single step in all the time that it had. This process may be
+    killed any time after.
     """
     info, mine = run.info, Job.of_process()
     ours = mine is not None and info.job is not None and info.job.id == mine.id
@@ -232,18 +232,18 @@ def go_on_later(run: Run, tell: Callable[[str], None]) -> None:
         return
     assert mine is not None
     try:
-        state, restarts = _own_standing(mine.id)
+        own = _own_standing(mine.id)
     except SlurmError as error:
         return tell(str(error))
-    if restarts > mine.restart:  # Slurm does it by itself
+    if own.restarts > mine.restart:  # Slurm does it by itself
         _wait_for_turn(run)
         return tell(f"Slurm begins job {mine.id} again")
-    if state != "RUNNING":  # cancelled, or too late
+    if own.state != "RUNNING":  # cancelled, or too late
         return
     if info.slurm is None or not info.slurm.requeue:
         return
     reached = _reached(run)
-    if reached <= info.resumed_at:
+    if reached <= info.resumed_at and not own.preempted:
         return tell(
             f"job {mine.id} has had no time for a single step, and is not begun again; ask for more --time"
         )
@@ -257,10 +257,17 @@ def go_on_later(run: Run, tell: Callable[[str], None]) -> None:
         tell(f"job {mine.id} cannot be begun again ({error})")
 
 
+def may_go_on(run: Run) -> bool:
+    """Whether a stopped run may be about to `go_on_later`: only Slurm has stopped it, and has its job yet."""
+    if run.info.state != "stopped" or run.info.job is None or run.stop_path.exists():
+        return False
+    return queue.look(run.info.job).phase in ("waiting", "active")
+
+
 def _wait_for_turn(run: Run) -> None:
     with Lock.take(run):
         run.refresh()
-        run.info.state, run.info.finished, run.info.pid = "queued", None, 0
+        run.info.state, run.info.finished, run.info.host, run.info.pid = "queued", None, "", 0
         run.save()
 
 
@@ -272,9 +279,20 @@ def _reached(run: Run) -> int:
     return 0 if state is None else state.position.step
 
 
-def _own_standing(number: str) -> tuple[str, int]:
-    """The state of the job that this process is in, and how often Slurm has begun it again."""
+class _Own(NamedTuple):
+    """How the job that this process is in stands, by Slurm's own word."""
+
+    state: str
+    restarts: int  # how often Slurm has begun it again
+    preempted: bool  # is to make room, with some time left to save
+
+
+def _own_standing(number: str) -> _Own:
     said = call("scontrol", "show", "job", "--oneliner", number)
     fields = dict(re.findall(r"(\w+)=(\S*)", said))
     restarts = fields.get("Restarts", "")
-    return fields.get("JobState", ""), int(restarts) if restarts.isdecimal() else 0
+    return _Own(
+        fields.get("JobState", ""),
+        int(restarts) if restarts.isdecimal() else 0,
+        fields.get("PreemptTime", "None") != "None",
+    )

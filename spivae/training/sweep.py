@@ -27,7 +27,7 @@ from spivae.training.lock import Lock, Locked, read_owner
 from spivae.training.processes import Processes
 from spivae.training.resume import prepare
 from spivae.training.run import Run, run_folder
-from spivae.training.slurm import begin, submit_array, withdraw
+from spivae.training.slurm import array_script, begin, submit_array, withdraw
 from spivae.training.stopping import end
 from spivae.training.threads import idle_threads
 
@@ -86,25 +86,42 @@ class Sweep:
         Raises SpivaeError for settings that make no recipe, or one whose batch `nproc` processes cannot
         share, before anything is made; WorkFailed where the directory cannot be made.
         """
-        settings = points(grid)
-        recipes = [applied(recipe, point) for point in settings]
-        for varied in recipes:
-            Processes(nproc).check(varied)
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
         stem = f"{recipe.process.name}-{stamp}-{secrets.token_hex(2)}"
-        path, digits = base / f"sweep-{stem}", max(2, len(str(len(recipes))))
-        made = []
-        for number, (varied, point) in enumerate(zip(recipes, settings, strict=True), start=1):
-            run = Run.create(path, varied, f"{stem}-{number:0{digits}d}", device=device)
+        sweep = cls.planned(base, recipe, grid, stem, jobs=jobs, threads=threads, nproc=nproc, slurm=slurm)
+        sweep.info.created = now
+        for point in sweep.info.points:
+            run = Run.create(sweep.path, applied(recipe, point.settings), point.id, device=device)
             if nproc > 1:
                 run.info.nproc = nproc
                 run.save()
-            made.append(Point(run.id, point))
-        varies = {key: list(values) for key, values in grid.items()}
-        sweep = cls(path, SweepInfo(path.name, now, varies, made, jobs, threads, nproc, slurm))
         sweep.save()
         return sweep
+
+    @classmethod
+    def planned(
+        cls,
+        base: Path,
+        recipe: Recipe,
+        grid: Mapping[str, Sequence[str]],
+        stem: str,
+        *,
+        jobs: int = 1,
+        threads: int = 1,
+        nproc: int = 1,
+        slurm: Options | None = None,
+    ) -> Sweep:
+        """A sweep as `create` makes it, with `stem` in its runs' ids; nothing is made. Raises SpivaeError."""
+        settings = points(grid)
+        for point in settings:
+            Processes(nproc).check(applied(recipe, point))
+        path, digits = base / f"sweep-{stem}", max(2, len(str(len(settings))))
+        named = [
+            Point(f"{stem}-{number:0{digits}d}", point) for number, point in enumerate(settings, start=1)
+        ]
+        varies = {key: list(values) for key, values in grid.items()}
+        return cls(path, SweepInfo(path.name, 0.0, varies, named, jobs, threads, nproc, slurm))
 
     @classmethod
     def open(cls, path: Path | str) -> Sweep:
@@ -185,6 +202,12 @@ class Sweep:
         except OSError as error:
             raise WorkFailed(f"{self.path}: its queue cannot be started ({error.strerror})") from None
         lock.give(process.pid)
+
+    def script(self, options: Options) -> str:
+        """The job script of all its runs."""
+        info, tasks = self.info, range(1, len(self.info.points) + 1)
+        log = self._log_pattern()
+        return array_script(self.path, tasks, options, log, info.jobs, info.threads, info.nproc)
 
     def _submit(self, options: Options) -> None:
         """Hand the runs that wait to Slurm, as one array."""
@@ -337,6 +360,12 @@ def find_sweep(name: str, base: Path) -> Sweep | None:
         names = ", ".join(path.name for path in matches[:4])
         raise SpivaeError(f"{name!r} fits {len(matches)} ids: {names}")
     return Sweep.open(matches[0])
+
+
+def sweep_of(run: Run) -> Sweep | None:
+    """The sweep that a run is one of, if any. Raises SpivaeError where its sweep.json is broken."""
+    folder = run.path.resolve().parent
+    return Sweep.open(folder) if (folder / "sweep.json").is_file() else None
 
 
 def points(grid: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:

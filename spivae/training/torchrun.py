@@ -185,10 +185,13 @@ def _why(error: BaseException, run: Run) -> str:
 
     if not isinstance(error, ChildFailedError):
         return f"its processes cannot go on ({_line(error)})"
-    rank, failure = error.get_first_failure()
+    # one that was killed, rather than those that have noticed
+    rank, failure = min(error.failures.items(), key=lambda item: (item[1].exitcode >= 0, item[1].timestamp))
     how = f"signal {-failure.exitcode}" if failure.exitcode < 0 else f"exit code {failure.exitcode}"
+    most = run.info.max_restarts
+    again = f"all were started again {most} of at most {most} times" if most else "--max-restarts is 0"
     return (
-        f"process {rank} has ended with {how}, after {run.info.max_restarts} restarts; "
+        f"process {rank} has ended with {how}, and {again}; "
         f"`spivae resume {run.id}` goes on from its last state"
     )
 

@@ -78,6 +78,33 @@ def test_a_dry_run_makes_nothing(spivae: Spivae, tiny_recipe: Path, tmp_path: Pa
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_of_a_sweep_shows_its_array_and_makes_nothing(
+    spivae: Spivae, tiny_recipe: Path, tmp_path: Path
+):
+    at = ("--run-dir", tmp_path / "runs", "--dry-run")
+    grid = ("--grid", "training.seed=0..2", "--grid", "training.batch=32,64")
+    asked = ("--slurm", "--jobs", 2, "--nproc", 2, "--cpus", 8)
+    lines = spivae("sweep", tiny_recipe, *grid, *at, *asked, "--json").json["script"].splitlines()
+    for option in (
+        *("array=1-6%2", "cpus-per-task=8", "open-mode=append", "requeue", "signal=B:USR1@60"),
+        f"output={tmp_path}/runs/sweep-sbm-ID/sbm-ID-%2a/log.txt",
+    ):
+        assert f"#SBATCH --{option}" in lines
+    assert lines[-1].endswith(f"train --run {tmp_path}/runs/sweep-sbm-ID --threads 4")
+
+    here = spivae("sweep", tiny_recipe, *grid[:2], *at, "--jobs", 1)
+    assert here.out.splitlines() == [
+        *(f"training.seed={seed}" for seed in range(3)),
+        "3 runs, 1 at a time, with 1 thread in each process",
+    ]
+    document = spivae("sweep", tiny_recipe, *grid[:2], *at, "--jobs", 1, "--json").json
+    assert document == {"runs": [{"training.seed": str(n)} for n in range(3)], "jobs": 1, "threads": 1}
+    refused = spivae("sweep", tiny_recipe, "--grid", "training.batch=1,64", "--nproc", 2, *at)
+    assert (refused.code, refused.out) == (2, "")
+    assert spivae("sweep", "sweep-x", *at).err.startswith("error: --dry-run: shows what a new sweep would be")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_wrong_words_for_slurm_are_told(spivae: Spivae, tiny_recipe: Path, config: Path):
     for command, flag in (("train", "--set"), ("sweep", "--grid")):
         refused = spivae(command, tiny_recipe, flag, "training.seed=1", "--cpus", 2)

@@ -45,11 +45,16 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 KillWait=60
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+SlurmctldParameters=preempt_send_user_signal
 NodeName=DEFAULT CPUs={cores} RealMemory=500 State=UNKNOWN
 NodeName={host} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
 NodeName={host}-b NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]}
 PartitionName=debug Nodes={host} Default=YES MaxTime=INFINITE State=UP
 PartitionName=two Nodes=ALL MaxTime=INFINITE State=UP
+PartitionName=graceful Nodes={host} MaxTime=INFINITE State=UP GraceTime=60
+PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP PriorityTier=2 PreemptMode=OFF
 """
 
 

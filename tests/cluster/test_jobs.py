@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.xdist_group("slurm"), pytest.mark.timeout(1200)]
 LONG = ("--set", "training.phase.1.epochs=5000", "--set", "training.checkpoint_every=20")
 SHORT = ("--set", "training.phase.0.epochs=1", "--set", "training.phase.1.epochs=1")
 PROCESSES, NODES = ("--nproc", "2"), ("--nnodes", "2", "--partition", "two")
-TIME_IS_UP, PREEMPTED = ("scancel", "--batch", "--signal=USR1"), ("scontrol", "requeue")
+TIME_IS_UP, REQUEUED = ("scancel", "--batch", "--signal=USR1"), ("scontrol", "requeue")
 Spivae = Callable[..., Any]
 State = Callable[[str], str]
 
@@ -56,6 +56,13 @@ def weights(run: Run, name: str) -> dict[str, Any]:
     return read(run.checkpoint_folder / f"{name}.safetensors").weights
 
 
+def preempting_job() -> str:
+    """A job that takes a whole node, whoever is there; its number."""
+    wanted = ("--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=exec sleep 600")
+    done = subprocess.run(["sbatch", "--parsable", *wanted], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def test_a_job_that_slurm_begins_again_goes_on_as_if_it_had_never_stopped(
     spivae: Spivae, tiny_recipe: Path, tmp_path: Path, slurm_state: State
 ):
@@ -72,12 +79,15 @@ def test_a_job_that_slurm_begins_again_goes_on_as_if_it_had_never_stopped(
     assert spivae("resume", run.id, *at).err.startswith(f"error: {run.id}: is running (Slurm job {job})")
     assert spivae("rm", run.id, *at, "--yes").code == 2
 
-    # another job takes its place
-    subprocess.run(["scontrol", "requeue", job], check=True)
-    wait_for(lambda: slurm_state(job) == "PENDING")
-    wait_for(lambda: Run.open(run.path).info.state == "queued")
-    assert listed(spivae, folder)["state"] == "queued"
+    # another job takes its place, at once
+    other = preempting_job()
+    wait_for(lambda: slurm_state(other) == "RUNNING" and slurm_state(job) == "PENDING")
+    document = listed(spivae, folder)
+    assert [document[key] for key in ("state", "host", "job")] == ["queued", "", job]
+    assert f"job {job}" in spivae("runs", "--run-dir", folder).out
+    assert f"\nSlurm begins job {job} again\n" in spivae("logs", run.id, *at).out
     stopped_at = steps_of(run)
+    subprocess.run(["scancel", other], check=True)
     wait_for(lambda: Run.open(run.path).info.resumed_at > 0)
     run.refresh()
     assert (run.info.attempt, run.info.resumed_at) == (2, stopped_at)
@@ -111,13 +121,48 @@ def test_a_job_that_slurm_begins_again_goes_on_as_if_it_had_never_stopped(
         np.testing.assert_array_equal(tensor, weights(whole, "stopped")[name], err_msg=name)
 
 
+def test_a_job_that_is_asked_to_make_room_ends_as_if_nothing_had_been(
+    spivae: Spivae, tiny_recipe: Path, tmp_path: Path, slurm_state: State
+):
+    length = ("--set", "training.phase.1.epochs=300", "--set", "training.checkpoint_every=20")
+    at = ("--run-dir", tmp_path)
+    asked = ("--slurm", "--partition", "graceful", "--json")
+    made = spivae("train", tiny_recipe, *length, *at, *asked).json
+    run, job = Run.open(made["path"]), made["job"]
+    wait_for(run.state_path.exists)
+    command = [sys.executable, "-m", "spivae", "logs", str(run.path), "--follow"]
+    logs = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    other = preempting_job()
+    wait_for(lambda: slurm_state(other) == "RUNNING")  # long before the minute that it was given is over
+    assert slurm_state(job) == "PENDING"
+    assert listed(spivae, tmp_path)["state"] == "queued"
+    run.refresh()
+    assert (run.info.state, run.info.attempt) == ("queued", 1)
+    reached = steps_of(run)
+    assert 20 <= reached < run.info.steps
+    assert f"job {job} goes on after step {reached:,}" in spivae("logs", run.id, *at).out
+
+    subprocess.run(["scancel", other], check=True)
+    wait_for(lambda: Run.open(run.path).state() == "finished")
+    wait_for(lambda: slurm_state(job) == "COMPLETED")
+    run.refresh()
+    assert (run.info.attempt, run.info.resumed_at, run.job_id) == (2, reached, job)
+    assert logs.communicate(timeout=60)[0] == run.log_path.read_text()
+    whole = Run.create(tmp_path, run.recipe)
+    train(whole, load_plugins().process("sbm"), threads=1)
+    steps = [[record["step"] for record in MetricsReader(r.metrics_path).poll()] for r in (run, whole)]
+    assert steps[0] == steps[1]
+    for name, tensor in weights(run, "final").items():
+        np.testing.assert_array_equal(tensor, weights(whole, "final")[name], err_msg=name)
+
+
 @pytest.mark.parametrize(
     ("asked", "again"),
     [
         (PROCESSES, TIME_IS_UP),
-        pytest.param(PROCESSES, PREEMPTED, marks=pytest.mark.full),
+        pytest.param(PROCESSES, REQUEUED, marks=pytest.mark.full),
         pytest.param(NODES, TIME_IS_UP, marks=pytest.mark.full),
-        pytest.param(NODES, PREEMPTED, marks=pytest.mark.full),
+        pytest.param(NODES, REQUEUED, marks=pytest.mark.full),
     ],
 )
 def test_several_processes_of_a_job_and_those_of_two_nodes_train_as_one_does(
@@ -214,6 +259,8 @@ def test_a_sweep_is_one_array(spivae: Spivae, tiny_recipe: Path, tmp_path: Path,
     states = {run["id"]: run["state"] for run in spivae("sweep", sweep.id, *at, "--json").json["runs"]}
     assert list(states.values()) == ["running", "queued", "queued"]
     assert "queue has ended" not in spivae("sweep", sweep.id, *at).out
+    waits = f"has no log; Slurm job {made['job']}_2 waits (JobArrayTaskLimit)\n"
+    assert spivae("logs", runs[1].path).err.endswith(waits)
     assert spivae("stop", sweep.id, *at, "--wait", 60).out == f"{sweep.id}: stopped\n"
     wait_for(lambda: [run.state() for run in sweep.runs().values()] == ["stopped"] * 3)
     assert slurm_state(f"{made['job']}_3") in ("CANCELLED", "")

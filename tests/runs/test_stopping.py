@@ -96,11 +96,12 @@ def test_a_sweep_s_runs_are_waited_for_and_forced_too(
     assert asked.out == f"{sweep.id}: starts no more runs; asked 2 runs at work to save and end\n"
     assert [run.stop_path.exists() for run in runs] == [True, True, False]
     waited = spivae("stop", sweep.path, "--wait", 0.2, "--json")
-    assert (waited.code, waited.json["state"]) == (1, "stopping")
+    document = {"id": sweep.id, "path": str(sweep.path)}
+    assert (waited.code, waited.json) == (1, document | {"state": "stopping"})
     assert "2 runs still at work after 0.2 s; --force kills" in waited.err
     assert [child.poll() for child in children] == [None, None]
     forced = spivae("stop", sweep.path, "--force", "--wait", 0, "--json")
-    assert (forced.code, forced.json["state"]) == (0, "stopped")
+    assert (forced.code, forced.json) == (0, document | {"state": "stopped"})
     assert [child.wait(10) for child in children] == [-signal.SIGKILL] * 2
     assert [Run.open(run.path).state() for run in runs] == ["lost", "lost", "queued"]
 

@@ -128,6 +128,34 @@ def test_a_killed_worker_costs_no_bit(rank: int, undisturbed: Run, tiny_recipe: 
 
 
 @pytest.mark.skipif(not os.path.exists("/proc"), reason="looks for workers as Linux tells of them")
+@pytest.mark.parametrize(
+    ("restarts", "said"),
+    [(0, "--max-restarts is 0"), (1, "all were started again 1 of at most 1 times")],
+)
+def test_a_worker_that_is_killed_each_time_fails_the_run_in_words(
+    restarts: int, said: str, spivae: Callable[..., Any], tiny_recipe: Path, tmp_path: Path
+):
+    at = ("--run-dir", tmp_path)
+    more = ("--nproc", 2, "--max-restarts", restarts, "--detach", "--json")
+    run = Run.open(spivae("train", tiny_recipe, *flags(LONG), *at, *more).json["path"])
+    for attempt in range(1, restarts + 2):
+        wait_for(lambda attempt=attempt: Run.open(run.path).info.attempt == attempt)
+        [victim] = [pid for pid in workers(run) if rank_of(pid) == 1]
+        os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: Run.open(run.path).state() == "failed")
+    run.refresh()
+    said = (
+        f"process 1 has ended with signal 9, and {said}; `spivae resume {run.id}` goes on from its last state"
+    )
+    assert (run.info.error, run.info.attempt) == (f"{run.path.resolve()}: {said}", restarts + 1)
+    wait_for(lambda: not is_alive(run.info.pid, run.info.pid_started))
+    assert spivae("logs", run.id, *at).out.endswith(f"\nerror: {run.info.error}\n")
+    assert f"{run.id}: {run.info.error}\n" in spivae("runs", *at).out
+    assert not workers(run)
+    assert not run.lock_path.exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc"), reason="looks for workers as Linux tells of them")
 def test_nobody_is_left_when_a_run_is_stopped_resumed_and_torchrun_killed(
     spivae: Callable[..., Any], tiny_recipe: Path, tmp_path: Path
 ):

@@ -134,12 +134,22 @@ def test_a_job_that_slurm_begins_again_only_waits(
     assert len(calls(tmp_path)) == 1
 
 
+def test_a_job_that_has_to_make_room_before_its_first_step_waits_for_another_turn(
+    run: Run, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program("scontrol", "echo JobState=RUNNING Restarts=0 PreemptTime=2026-01-31T12:00:00")
+    heard = stopped_in_job(run, monkeypatch, steps=0)
+    assert heard == "job 12 goes on after step 100 when Slurm begins it again"
+    assert Run.open(run.path).info.state == "queued"
+    assert calls(tmp_path)[-1] == "scontrol requeue 12"
+
+
 @pytest.mark.parametrize(
     ("answer", "options", "steps", "said"),
     [
         ("echo JobState=COMPLETING Restarts=0", Options(), 40, None),  # cancelled
         ("echo JobState=RUNNING Restarts=0", Options(requeue=False), 40, None),
-        ("echo JobState=RUNNING Restarts=0", Options(), 0, "ask for more --time"),
+        ("echo JobState=RUNNING Restarts=0 PreemptTime=None", Options(), 0, "ask for more --time"),
         ("exit 1", Options(), 40, "scontrol: failed with exit code 1"),
         ('[ "$1" = show ] && echo JobState=RUNNING || exit 1', Options(), 40, "cannot be begun again"),
     ],
