@@ -92,7 +92,7 @@ def predicts(architecture: Architecture) -> str:
 def trains(architecture: Architecture) -> str:
     import torch
 
-    from spivae.training.loop import make_optimizer, train_step
+    from spivae.training.step import make_optimizer, train_step
 
     model = built(architecture)
     x = torch.from_numpy(trajectories(architecture).displacements)

@@ -17,9 +17,9 @@ from spivae.process import Process
 from spivae.training.cells import KEPT_EPOCHS, MAX_CELLS, MAX_MEANS
 from spivae.training.data import example, recipe_grid
 from spivae.training.device import AUTO, usable_device
-from spivae.training.loop import make_optimizer, train_step
 from spivae.training.memory import free_memory, needed_memory
 from spivae.training.recipe import Recipe, to_table
+from spivae.training.step import make_optimizer, train_step
 from spivae.training.threads import check_threads, choose, free_threads, step_seconds
 
 _SECONDS = 2.0  # of training steps; the other probes are shorter

@@ -136,7 +136,7 @@ def find_lr(
     check_sweep(recipe, phase, low, high, steps)
     import torch
 
-    from spivae.training.loop import make_optimizer, set_rates, train_step
+    from spivae.training.step import make_optimizer, set_rates, train_step
 
     beta, clip = recipe.training.phase[phase].betas[0], recipe.training.clip
     model = recipe.architecture.build(recipe.model_args, torch.Generator().manual_seed(recipe.training.seed))

@@ -21,8 +21,8 @@ from spivae.model.sampler import conditioning_length, draw_noise, sample
 from spivae.model.vae import WaveNetVAE, build
 from spivae.process import Process
 from spivae.training.data import TrainingData
-from spivae.training.loop import make_optimizer, train_step, validate
 from spivae.training.recipe import Recipe, with_overrides
+from spivae.training.step import make_optimizer, train_step, validate
 from spivae_plugins.fbm import FractionalBrownianMotion
 from spivae_plugins.sbm import ScaledBrownianMotion
 

@@ -29,7 +29,7 @@ from spivae.figure.showing import show
 from spivae.figure.spec import Axis, Figure, Line, Panel, Points
 from spivae.model.arguments import ModelArgs
 from spivae.model.vae import build
-from spivae.training.loop import make_optimizer, train_step
+from spivae.training.step import make_optimizer, train_step
 
 ROUNDS = 5
 

@@ -49,9 +49,10 @@ class Trainers:
 def main() -> None:
     import torch
 
-    from spivae.training.loop import make_optimizer, train
+    from spivae.training.loop import train
     from spivae.training.recipe import Recipe
     from spivae.training.run import Run
+    from spivae.training.step import make_optimizer
     from spivae_plugins.sbm import ScaledBrownianMotion
 
     # torch imports a lot when these are used first: once, here

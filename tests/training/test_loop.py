@@ -23,10 +23,11 @@ from spivae.prediction import predict
 from spivae.training import loop, threads
 from spivae.training.data import TrainingData, example, recipe_grid
 from spivae.training.distributed import Team
-from spivae.training.loop import Events, make_optimizer, train, train_step
+from spivae.training.loop import Events, train
 from spivae.training.metrics import MetricsReader
 from spivae.training.recipe import Recipe, parse, to_table, with_overrides
 from spivae.training.run import Run
+from spivae.training.step import make_optimizer, train_step
 from spivae_plugins.sbm import ScaledBrownianMotion
 
 SBM = ScaledBrownianMotion()
