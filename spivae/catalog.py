@@ -97,7 +97,16 @@ def scan(folders: Iterable[Path | str], foreign: Foreign | None = None) -> Itera
     comes as an entry with an error; what several folders or links lead to comes once. A default folder
     that does not exist (yet) is passed over. `foreign` reads checkpoints of formats that plugins know.
     """
-    walk = _Walk(foreign)
+    return _look_through(_Walk(foreign), folders)
+
+
+def scan_runs(folders: Iterable[Path | str]) -> Iterator[Entry]:
+    """The runs among what `scan` finds, without opening a single checkpoint."""
+    found = _look_through(_Walk(with_checkpoints=False), folders)
+    return (entry for entry in found if entry.kind == "run")
+
+
+def _look_through(walk: _Walk, folders: Iterable[Path | str]) -> Iterator[Entry]:
     optional: set[str] | None = None
     for folder in folders:
         root = os.fspath(folder)
@@ -123,8 +132,9 @@ def moved_on(entries: Iterable[Entry]) -> list[Entry]:
 class _Walk:
     """One scan: what it has seen so far, so that nothing comes twice."""
 
-    def __init__(self, foreign: Foreign | None) -> None:
+    def __init__(self, foreign: Foreign | None = None, *, with_checkpoints: bool = True) -> None:
         self.foreign = foreign
+        self.with_checkpoints = with_checkpoints
         self.seen: set[str] = set()
 
     def is_new(self, real: str) -> bool:
@@ -163,7 +173,7 @@ class _Walk:
                     continue
                 if _is_folder(item):
                     folders.append((item.path, _real(item, real), f"{prefix}{name}/"))
-                elif name.endswith(SUFFIXES) and self.is_new(_real(item, real)):
+                elif self.with_checkpoints and name.endswith(SUFFIXES) and self.is_new(_real(item, real)):
                     yield self.checkpoint(item.path, prefix + _stem(name))
             waiting += reversed(folders)
 
@@ -189,6 +199,8 @@ class _Walk:
         # never older than what is in it, or its checkpoints would change places with it while it trains
         entry.modified = max(entry.modified, *(modified for _, modified in found), 0.0)
         yield entry
+        if not self.with_checkpoints:
+            return
         real_folder = os.path.join(real, "checkpoints")
         for item in files:
             if self.is_new(_real(item, real_folder)):

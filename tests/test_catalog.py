@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from spivae import catalog, metrics_tail
-from spivae.catalog import default_folders, newest_first, scan
+from spivae.catalog import default_folders, newest_first, scan, scan_runs
 from spivae.checkpoint import Checkpoint, write
+from spivae.cli.runs import documents
 from spivae.model.arguments import ModelArgs, expected_shapes
 
 DATA = Path(__file__).parent / "data"
@@ -112,6 +113,21 @@ def test_a_run_is_one_entry_followed_by_its_checkpoints(tmp_path):
         "epoch": 2.5, "step": 5, "beta": 0.2,
     }  # fmt: skip
     assert [entry.name for entry in scan([folder])] == [entry.name for entry in entries]
+
+
+def test_runs_are_listed_as_always_without_opening_a_single_checkpoint(tmp_path, monkeypatch):
+    run(tmp_path / "a", lines=[{"kind": "epoch", "epoch": 1, "nll": -1.0}])
+    run(tmp_path / "sweep" / "b")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{")
+    native(tmp_path / "alone.safetensors")
+    expected = [entry for entry in scan([tmp_path]) if entry.kind == "run"]
+    assert len(expected) == 3
+    opened = []
+    monkeypatch.setattr(catalog, "read_header", lambda path, foreign: opened.append(path))
+    assert list(scan_runs([tmp_path])) == expected
+    assert {document["path"] for document in documents(tmp_path)} == {entry.path for entry in expected}
+    assert not opened
 
 
 def test_torn_and_diverged_metrics_are_read_as_far_as_they_go(tmp_path):
