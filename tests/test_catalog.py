@@ -310,12 +310,43 @@ def test_entries_come_as_they_are_found(tmp_path, monkeypatch):
     assert len(reads) == 1
 
 
+def test_who_scans_again_opens_only_what_is_new_or_another_file(tmp_path, monkeypatch):
+    files = [native(tmp_path / f"{name}.safetensors") for name in "abc"]
+    (tmp_path / "broken.tar").write_text("broken")
+    reads = []
+    header = catalog.read_header
+    monkeypatch.setattr(
+        catalog, "read_header", lambda path, foreign: reads.append(path) or header(path, foreign)
+    )
+    remembered: catalog.Remembered = {}
+    first = list(scan([tmp_path], remembered=remembered))
+    assert len(reads) == 4
+    status = files[1].stat()
+    native(files[1], process="fbm")
+    os.utime(files[1], ns=(status.st_atime_ns, status.st_mtime_ns))
+    reads.clear()
+    again = list(scan([tmp_path], remembered=remembered))
+    assert [os.path.basename(path) for path in reads] == ["b.safetensors", "broken.tar"]
+    assert [entry.process for entry in again] == ["sbm", "fbm", "", "sbm"]
+    assert again[0] == first[0]
+    assert again == list(scan([tmp_path]))
+    assert [entry.name for entry in scan([files[0]], remembered=remembered)] == ["a"]
+
+
 def test_a_format_that_a_plugin_knows_is_listed(tmp_path):
     (tmp_path / "a.tar").write_text("mine")
     entry = next(
         scan([tmp_path], foreign=lambda path: Checkpoint(format="mine", architecture="x", process="bm"))
     )
     assert (entry.format, entry.process, entry.error) == ("mine", "bm", None)
+
+
+def test_what_a_plugin_has_read_is_read_again(tmp_path):
+    (tmp_path / "a.tar").write_text("mine")
+    answers = iter([Checkpoint(format="mine", architecture="x", process=name) for name in ("bm", "fbm")])
+    remembered: catalog.Remembered = {}
+    for process in ("bm", "fbm"):
+        assert next(scan([tmp_path], lambda path: next(answers), remembered)).process == process
 
 
 @pytest.mark.parametrize("kind", ["native", "original"])
