@@ -14,7 +14,7 @@ import msgspec
 
 from spivae.checkpoint.naming import SUFFIXES, shipped_models
 from spivae.checkpoint.opening import one_line
-from spivae.checkpoint.reading import read_header
+from spivae.checkpoint.reading import OWN_FORMATS, read_header
 from spivae.errors import SpivaeError
 from spivae.liveness import heartbeat_age, run_state
 from spivae.metrics_tail import last_epoch, read_end, seconds_left
@@ -90,14 +90,31 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: (-entry.modified, entry.path))
 
 
-def scan(folders: Iterable[Path | str], foreign: Foreign | None = None) -> Iterator[Entry]:
+# by path: which file it was (inode, time, size), and its entry
+Remembered = dict[str, tuple[tuple[int, ...], Entry]]
+
+
+def scan(
+    folders: Iterable[Path | str], foreign: Foreign | None = None, remembered: Remembered | None = None
+) -> Iterator[Entry]:
     """Checkpoints and runs under folders and their sub-folders, one by one as they are found.
 
     A run comes first and then its checkpoints, named RUN/best and so on. What is broken or cannot be read
     comes as an entry with an error; what several folders or links lead to comes once. A default folder
     that does not exist (yet) is passed over. `foreign` reads checkpoints of formats that plugins know.
+    Whoever scans again and again hands over the same `remembered`: files that are still the same are not
+    opened again.
     """
-    walk = _Walk(foreign)
+    return _look_through(_Walk(foreign, remembered), folders)
+
+
+def scan_runs(folders: Iterable[Path | str]) -> Iterator[Entry]:
+    """The runs among what `scan` finds, without opening a single checkpoint."""
+    found = _look_through(_Walk(with_checkpoints=False), folders)
+    return (entry for entry in found if entry.kind == "run")
+
+
+def _look_through(walk: _Walk, folders: Iterable[Path | str]) -> Iterator[Entry]:
     optional: set[str] | None = None
     for folder in folders:
         root = os.fspath(folder)
@@ -123,8 +140,16 @@ def moved_on(entries: Iterable[Entry]) -> list[Entry]:
 class _Walk:
     """One scan: what it has seen so far, so that nothing comes twice."""
 
-    def __init__(self, foreign: Foreign | None) -> None:
+    def __init__(
+        self,
+        foreign: Foreign | None = None,
+        remembered: Remembered | None = None,
+        *,
+        with_checkpoints: bool = True,
+    ) -> None:
         self.foreign = foreign
+        self.remembered = {} if remembered is None else remembered
+        self.with_checkpoints = with_checkpoints
         self.seen: set[str] = set()
 
     def is_new(self, real: str) -> bool:
@@ -163,7 +188,7 @@ class _Walk:
                     continue
                 if _is_folder(item):
                     folders.append((item.path, _real(item, real), f"{prefix}{name}/"))
-                elif name.endswith(SUFFIXES) and self.is_new(_real(item, real)):
+                elif self.with_checkpoints and name.endswith(SUFFIXES) and self.is_new(_real(item, real)):
                     yield self.checkpoint(item.path, prefix + _stem(name))
             waiting += reversed(folders)
 
@@ -189,6 +214,8 @@ class _Walk:
         # never older than what is in it, or its checkpoints would change places with it while it trains
         entry.modified = max(entry.modified, *(modified for _, modified in found), 0.0)
         yield entry
+        if not self.with_checkpoints:
+            return
         real_folder = os.path.join(real, "checkpoints")
         for item in files:
             if self.is_new(_real(item, real_folder)):
@@ -203,6 +230,10 @@ class _Walk:
         except OSError as error:
             entry.error = one_line(f"{path}: {_why(error)}")
             return entry
+        file = (status.st_ino, status.st_mtime_ns, status.st_size)
+        known, remembered = self.remembered.get(path, ((), entry))
+        if known == file and remembered.name == entry.name:
+            return remembered
         try:
             found = read_header(path, self.foreign)
         except SpivaeError as error:
@@ -213,6 +244,8 @@ class _Walk:
         beta = found.beta
         if beta is not None and "beta" not in entry.metrics:
             entry.metrics = {**entry.metrics, "beta": beta}
+        if entry.format in OWN_FORMATS:
+            self.remembered[path] = file, entry
         return entry
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from spivae.catalog import Entry
+    from spivae.catalog import Entry, Remembered
     from spivae.checkpoint import Checkpoint
     from spivae.plugins import Plugins
     from spivae.slurm.options import Options
@@ -30,10 +30,13 @@ class WorkerLike(Protocol):
     def close(self) -> None: ...
 
 
+_remembered: Remembered = {}  # what the last scans have read
+
+
 def _scan(folders: Sequence[Path]) -> Iterator[Entry]:
     from spivae.catalog import scan
 
-    return iter(scan(folders, _foreign))
+    return iter(scan(folders, _foreign, _remembered))
 
 
 def _moved_on(entries: Sequence[Entry]) -> list[Entry]:

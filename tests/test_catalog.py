@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from spivae import catalog, metrics_tail
-from spivae.catalog import default_folders, newest_first, scan
+from spivae.catalog import default_folders, newest_first, scan, scan_runs
 from spivae.checkpoint import Checkpoint, write
+from spivae.cli.runs import documents
 from spivae.model.arguments import ModelArgs, expected_shapes
 
 DATA = Path(__file__).parent / "data"
@@ -112,6 +113,21 @@ def test_a_run_is_one_entry_followed_by_its_checkpoints(tmp_path):
         "epoch": 2.5, "step": 5, "beta": 0.2,
     }  # fmt: skip
     assert [entry.name for entry in scan([folder])] == [entry.name for entry in entries]
+
+
+def test_runs_are_listed_as_always_without_opening_a_single_checkpoint(tmp_path, monkeypatch):
+    run(tmp_path / "a", lines=[{"kind": "epoch", "epoch": 1, "nll": -1.0}])
+    run(tmp_path / "sweep" / "b")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{")
+    native(tmp_path / "alone.safetensors")
+    expected = [entry for entry in scan([tmp_path]) if entry.kind == "run"]
+    assert len(expected) == 3
+    opened = []
+    monkeypatch.setattr(catalog, "read_header", lambda path, foreign: opened.append(path))
+    assert list(scan_runs([tmp_path])) == expected
+    assert {document["path"] for document in documents(tmp_path)} == {entry.path for entry in expected}
+    assert not opened
 
 
 def test_torn_and_diverged_metrics_are_read_as_far_as_they_go(tmp_path):
@@ -294,12 +310,43 @@ def test_entries_come_as_they_are_found(tmp_path, monkeypatch):
     assert len(reads) == 1
 
 
+def test_who_scans_again_opens_only_what_is_new_or_another_file(tmp_path, monkeypatch):
+    files = [native(tmp_path / f"{name}.safetensors") for name in "abc"]
+    (tmp_path / "broken.tar").write_text("broken")
+    reads = []
+    header = catalog.read_header
+    monkeypatch.setattr(
+        catalog, "read_header", lambda path, foreign: reads.append(path) or header(path, foreign)
+    )
+    remembered: catalog.Remembered = {}
+    first = list(scan([tmp_path], remembered=remembered))
+    assert len(reads) == 4
+    status = files[1].stat()
+    native(files[1], process="fbm")
+    os.utime(files[1], ns=(status.st_atime_ns, status.st_mtime_ns))
+    reads.clear()
+    again = list(scan([tmp_path], remembered=remembered))
+    assert [os.path.basename(path) for path in reads] == ["b.safetensors", "broken.tar"]
+    assert [entry.process for entry in again] == ["sbm", "fbm", "", "sbm"]
+    assert again[0] == first[0]
+    assert again == list(scan([tmp_path]))
+    assert [entry.name for entry in scan([files[0]], remembered=remembered)] == ["a"]
+
+
 def test_a_format_that_a_plugin_knows_is_listed(tmp_path):
     (tmp_path / "a.tar").write_text("mine")
     entry = next(
         scan([tmp_path], foreign=lambda path: Checkpoint(format="mine", architecture="x", process="bm"))
     )
     assert (entry.format, entry.process, entry.error) == ("mine", "bm", None)
+
+
+def test_what_a_plugin_has_read_is_read_again(tmp_path):
+    (tmp_path / "a.tar").write_text("mine")
+    answers = iter([Checkpoint(format="mine", architecture="x", process=name) for name in ("bm", "fbm")])
+    remembered: catalog.Remembered = {}
+    for process in ("bm", "fbm"):
+        assert next(scan([tmp_path], lambda path: next(answers), remembered)).process == process
 
 
 @pytest.mark.parametrize("kind", ["native", "original"])

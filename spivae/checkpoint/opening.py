@@ -14,6 +14,8 @@ from spivae.errors import SpivaeError
 
 def one_line(text: str) -> str:
     """The text without control characters, which a hostile file or name could smuggle to the terminal."""
+    if text.isprintable():  # as nearly always, and lists ask for thousands of names
+        return text
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

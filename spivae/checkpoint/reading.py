@@ -11,6 +11,7 @@ from spivae.checkpoint.structs import Checkpoint, NotThisFormat
 from spivae.errors import SpivaeError
 
 Foreign = Callable[[Path], Checkpoint | None]
+OWN_FORMATS = ("spivae", "original")  # are one file each; of a plugin's format nobody knows that
 
 
 def read_header(path: Path | str, foreign: Foreign | None = None) -> Checkpoint:

@@ -62,15 +62,13 @@ def runs(tag: str | None, run_dir: Path, as_json: bool) -> None:
 
 def documents(base: Path) -> list[dict[str, Any]]:
     """The runs under a folder as `spivae runs --json` shows them; a broken one has nothing but its error."""
-    from spivae.catalog import scan
+    from spivae.catalog import scan_runs
     from spivae.training.run import Run
 
     if not base.is_dir():
         return []
     found = []
-    for entry in scan([base]):
-        if entry.kind != "run":
-            continue
+    for entry in scan_runs([base]):
         document: dict[str, Any] = {"id": entry.name, "path": entry.path, "state": None}
         document |= dict.fromkeys(("epoch", "epochs", "step", "steps"))
         document |= {"metrics": entry.metrics, "host": None, "pid": None, "launcher": None, "job": None}

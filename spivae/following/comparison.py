@@ -41,6 +41,14 @@ class Compared:
         found = {key: row[key] for key in ("nll", "neg_elbo", "surviving", "epoch") if key in row}
         return found | {"kl": None if not kl or None in kl else sum(kl), "kl_latents": kl}
 
+    def says(self, path: str) -> bool:
+        """Whether a field is its own, not a default of the model that its recipe leaves out."""
+        table, _, name = path.partition(".")
+        recipe = self.view.recipe
+        return self.settings[path] is not None and (
+            table != "model" or (recipe is not None and name in recipe.model)
+        )
+
 
 class Comparison:
     """Follows any number of runs. `poll` is called from one thread at a time."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
 
 
 def differences(recipes: Sequence[Recipe | None]) -> dict[str, list[Any]]:
-    """Dotted paths of fields, and the value of each recipe; None where a recipe has no such field."""
-    from spivae.training.recipe import to_table
+    """Dotted paths of fields, and the value of each recipe; None where a recipe has no such field.
 
-    flat = [dict(_leaves(to_table(recipe))) if recipe is not None else {} for recipe in recipes]
+    What a recipe does not say of its model has the default of its architecture.
+    """
+    flat = [dict(_leaves(_table(recipe))) if recipe is not None else {} for recipe in recipes]
     paths = dict.fromkeys(path for leaves in flat for path in leaves)
     known = [leaves for leaves, recipe in zip(flat, recipes, strict=True) if recipe is not None]
     return {
@@ -21,6 +24,15 @@ def differences(recipes: Sequence[Recipe | None]) -> dict[str, list[Any]]:
         for path in paths
         if any(leaves.get(path) != known[0].get(path) for leaves in known[1:])
     }
+
+
+def _table(recipe: Recipe) -> dict[str, Any]:
+    """The recipe with all arguments of its model but `o_dim`, which follows dataset.steps."""
+    from spivae.training.recipe import to_table
+
+    model = {"architecture": recipe.architecture.name} | recipe.model_args.as_dict()
+    model.pop("o_dim", None)
+    return to_table(replace(recipe, model=model))
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -35,15 +36,19 @@ def launch(
     """Make a run directory and start its trainer, detached; returns at once.
 
     Raises SpivaeError for `processes` or a device that cannot be had, WorkFailed where it cannot be made or
-    started.
+    started; then nothing stays behind.
     """
     processes = processes or Processes()
     processes.check(recipe)
     check_device(device, processes.several)
     run = Run.create(base, recipe, device=device)
-    processes.note(run)
-    with Lock.take(run) as lock:
-        start(run, lock, threads=threads)
+    try:
+        processes.note(run)
+        with Lock.take(run) as lock:
+            start(run, lock, threads=threads)
+    except BaseException:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
     return run
 
 
@@ -57,8 +62,12 @@ def start(run: Run, lock: Lock, *, threads: int | None = None) -> None:
     except OSError as error:
         run.end("failed", str(error))
         raise WorkFailed(f"{run.path}: the trainer cannot be started ({error.strerror})") from None
-    run.note_process(process.pid)
-    lock.give(process.pid)
+    try:
+        run.note_process(process.pid)
+        lock.give(process.pid)
+    except BaseException:
+        process.kill()  # it waits for the lock
+        raise
 
 
 def detached(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

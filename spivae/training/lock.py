@@ -133,12 +133,17 @@ class Lock:
 
     def _make(self, path: Path) -> bool:
         """Make a file that names this process, unless it is there."""
+        made = False
         try:
             with open(path, "xb") as handle:
+                made = True
                 handle.write(msgspec.json.encode(self._me))
         except FileExistsError:
             return False
         except OSError as error:
+            if made:  # an empty one would have to be waited for
+                with contextlib.suppress(OSError):
+                    path.unlink()
             raise WorkFailed(f"{path}: cannot be written ({error.strerror})") from None
         return True
 

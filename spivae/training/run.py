@@ -108,9 +108,15 @@ class Run:
             raise WorkFailed(
                 f"{run.path}: cannot be made ({error.strerror}); choose another --run-dir"
             ) from None
-        with replacing(run.recipe_path) as handle:
-            handle.write(recipes.to_toml(recipe).encode())
-        run.save()
+        try:
+            with replacing(run.recipe_path) as handle:
+                handle.write(recipes.to_toml(recipe).encode())
+            run.save()
+        except BaseException:  # a folder without run.json is no run, and nobody would remove it
+            import shutil  # slow to import, and seldom needed
+
+            shutil.rmtree(run.path, ignore_errors=True)
+            raise
         return run
 
     @classmethod

@@ -19,13 +19,13 @@ import numpy as np
 from spivae import __version__
 from spivae.analysis import Analysis, DataOptions, declared_options, parse_options
 from spivae.checkpoint import read_header, resolve
+from spivae.checkpoint.reading import OWN_FORMATS
 from spivae.plugins import Plugins
 from spivae.worker.answers import Answer
 from spivae.worker.results import Results
 from spivae.worker.sources import Sources, content_hash, torch_version
 
 LARGE = 4 * 1024**2  # bytes from which a file is hashed anew only where it looks changed
-FORMATS = ("spivae", "original")  # of checkpoints that are one file each
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Memory:
         if self._results is None or not question.analysis.remembered:
             return unknown
         header = read_header(question.checkpoint, self._plugins.read_checkpoint)
-        if header.format not in FORMATS:
+        if header.format not in OWN_FORMATS:
             return unknown
         process = self._plugins.process(header.process)
         code = self._sources.of(type(question.analysis), type(process))

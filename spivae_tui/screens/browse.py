@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from spivae.catalog import Entry
     from spivae.checkpoint import Checkpoint
 
-BATCH_SECONDS = 0.15  # how often a scan hands over what it has found
+BATCH_SECONDS = 0.15  # how often a scan hands over what it has found, at first
+BATCH_SHARE = 0.2  # of what it has taken so far; the longer the list, the longer it takes to arrange
 POLL_SECONDS = 3.0
 AGE_SECONDS = 60.0
 SETTLE_SECONDS = 0.12  # the preview follows the cursor once it rests this long
@@ -108,9 +109,10 @@ class BrowseScreen(RunControlScreen):
         try:
             for entry in self.spivae.services.scan(self.spivae.folders):
                 batch.append(entry)
-                if time.monotonic() - handed_over > BATCH_SECONDS:
+                now = time.monotonic()
+                if now - handed_over > max(BATCH_SECONDS, BATCH_SHARE * (now - self._scan_started)):
                     self.post_message(EntriesFound(scan, batch))
-                    batch, handed_over = [], time.monotonic()
+                    batch, handed_over = [], now
                 if scan != self._scan:
                     return
         except (SpivaeError, OSError) as error:

@@ -18,7 +18,7 @@ from spivae_tui.screens.run_control import GOING, Chosen, RunControlScreen
 from spivae_tui.screens.viewing import ViewingScreen
 from spivae_tui.widgets.compared_table import ComparedTable, setting
 from spivae_tui.widgets.difference_table import DifferenceTable
-from spivae_tui.widgets.row_list import RowList
+from spivae_tui.widgets.row_list import Cell, RowList
 
 if TYPE_CHECKING:
     from spivae.figure.spec import Figure
@@ -174,7 +174,7 @@ class CompareScreen(ViewingScreen, RunControlScreen):
     def _show_differences(self, comparison: Comparison) -> None:
         rows: Sequence[Compared] = self.table.rows
         names = comparison.names()
-        fields = {path: [setting(run, path) for run in rows] for path in comparison.fields}
+        fields = {path: [_cell(run, path) for run in rows] for path in comparison.fields}
         self.differences.show_runs([names[str(run.view.path)] for run in rows], fields)
 
     def _show_problem(self, rows: Sequence[Compared]) -> None:
@@ -326,3 +326,8 @@ class CompareScreen(ViewingScreen, RunControlScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self.call_after_refresh(self._show)
+
+
+def _cell(run: Compared, path: str) -> Cell:
+    """The value of a field; a default that the run's recipe does not spell out is muted."""
+    return Cell(setting(run, path), "accent" if run.says(path) else "muted")

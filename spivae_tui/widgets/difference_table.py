@@ -23,14 +23,14 @@ class DifferenceTable(RowList):
         super().__init__((Column(FIELD, FIELD, 5),), self._value, id=id)
         self.first = 0
         self._runs: Sequence[str] = ()
-        self._fields: Mapping[str, Sequence[str]] = {}
+        self._fields: Mapping[str, Sequence[Cell]] = {}
 
     @property
     def shown(self) -> range:
         """The numbers of the runs that are on the screen."""
         return range(self.first, self.first + len(self.placed) - 1)
 
-    def show_runs(self, runs: Sequence[str], fields: Mapping[str, Sequence[str]]) -> None:
+    def show_runs(self, runs: Sequence[str], fields: Mapping[str, Sequence[Cell]]) -> None:
         """Show other runs, by their names, with their values of each field."""
         self._runs, self._fields = runs, fields
         self._arrange()
@@ -65,10 +65,10 @@ class DifferenceTable(RowList):
         return self.size.width - 2 * EDGE - field.width
 
     def _column(self, number: int) -> Column:
-        values = (self._runs[number], *(values[number] for values in self._fields.values()))
+        values = (self._runs[number], *(values[number].text for values in self._fields.values()))
         return Column(str(number), self._runs[number], min(WIDEST, max(map(len, values))), right=True)
 
     def _value(self, field: str, key: str) -> Cell:
         if key == FIELD:
             return Cell(field)
-        return Cell(self._fields[field][int(key)], "accent")
+        return self._fields[field][int(key)]

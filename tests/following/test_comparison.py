@@ -39,6 +39,16 @@ def test_differences_are_the_fields_that_are_not_the_same_in_all():
     assert differences([FRESH, None]) == {}  # a recipe that cannot be read differs in nothing that is known
 
 
+def test_what_a_recipe_does_not_say_of_its_model_is_compared_as_its_default():
+    wide, same = varied(model__z_dim="8"), varied(model__z_dim="6", model__nf="[16, 16, 16, 16]")
+    assert differences([FRESH, wide, same]) == {"model.z_dim": [6, 8, 6]}
+    assert differences([FRESH, same]) == {}
+    other = differences([FRESH, varied(model__architecture="scaled-wavenet-vae")])
+    assert other["model.architecture"] == ["wavenet-vae", "scaled-wavenet-vae"]
+    assert other["model.nf"] == [[16, 16, 16, 16], None]
+    assert "model.o_dim" not in differences([FRESH, varied(dataset__steps="200")])
+
+
 def test_short_names_are_the_ends_that_tell_paths_apart():
     assert short_names(["training.phase.0.beta", "training.phase.1.beta", "training.seed"]) == {
         "training.phase.0.beta": "0.beta",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -38,19 +39,38 @@ def trainers() -> Iterator[Trainers]:
 
 @pytest.fixture
 def read_only() -> Callable[[Path], contextlib.AbstractContextManager[None]]:
-    """Make a folder one that may be read and not written into, for root as well."""
+    """Make a folder, with those in it, one that may be read and not written into, for root as well."""
 
     @contextlib.contextmanager
     def made(folder: Path) -> Iterator[None]:
         before = os.geteuid()
-        folder.chmod(0o555)
+        folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+        for each in folders:
+            each.chmod(0o555)
         if before == 0:
             os.seteuid(NOBODY)
         try:
             yield
         finally:
             os.seteuid(before)
-            folder.chmod(0o755)
+            for each in folders:
+                each.chmod(0o755)
+
+    return made
+
+
+@pytest.fixture
+def full_disk() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Let no file of this process grow, which is how the system itself refuses every write."""
+
+    @contextlib.contextmanager
+    def made() -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return made
 

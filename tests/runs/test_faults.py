@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 from trainers import Trainers
 
+from spivae.checkpoint import read
 from spivae.errors import WorkFailed
 from spivae.training import recipe as recipes
+from spivae.training.launch import launch
 from spivae.training.lock import Locked, LockLost
 from spivae.training.loop import Events, train
 from spivae.training.metrics import MetricsReader
@@ -26,6 +29,7 @@ from spivae.training.state import read_state
 from spivae_plugins.sbm import ScaledBrownianMotion
 
 SBM = ScaledBrownianMotion()
+FullDisk = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -85,6 +89,61 @@ def test_a_disk_that_is_full_for_everything_leaves_a_run_that_can_be_resumed(
     assert state.position.step == 2
     assert not run.lock_path.exists()
     assert train(run, SBM, resume=True) == "finished"
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_no_run_behind(
+    recipe: Recipe, tmp_path: Path, full_disk: FullDisk
+):
+    for begin in (lambda: Run.create(tmp_path, recipe), lambda: launch(recipe, tmp_path)):
+        with full_disk(), pytest.raises(WorkFailed, match=r"recipe\.toml: cannot be written"):
+            begin()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_disk_takes_nothing_ends_in_words_and_trains_once_there_is_room(
+    run: Run, full_disk: FullDisk
+):
+    with full_disk(), pytest.raises(WorkFailed, match="LOCK: cannot be written"):
+        train(run, SBM, threads=1)
+    assert not run.lock_path.exists()
+    prepare(run).release()
+    with contextlib.ExitStack() as later:
+        fills = Events(started=lambda run: later.enter_context(full_disk()))
+        with pytest.raises(WorkFailed, match=r"metrics\.jsonl: cannot be written"):
+            train(run, SBM, threads=1, events=fills)
+    assert train(Run.open(run.path), SBM, resume=True) == "finished"
+
+
+def test_a_trainer_that_cannot_be_noted_is_ended_and_leaves_no_run_behind(
+    recipe: Recipe, tmp_path: Path, full_disk: FullDisk, monkeypatch: pytest.MonkeyPatch
+):
+    trainer = subprocess.Popen(["sleep", "60"])
+    with contextlib.ExitStack() as later:
+
+        def started(*_: Any) -> subprocess.Popen[bytes]:
+            later.enter_context(full_disk())
+            return trainer
+
+        monkeypatch.setattr("spivae.training.launch.detached", started)
+        with pytest.raises(WorkFailed, match=r"run\.json: cannot be written"):
+            launch(recipe, tmp_path)
+    assert trainer.wait(10) == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_folder_turns_read_only_keeps_its_last_state_and_goes_on_from_it(
+    recipe: Recipe, open_folder: Path, read_only: Callable[[Path], contextlib.AbstractContextManager[None]]
+):
+    run = Run.create(open_folder, recipe)
+    with contextlib.ExitStack() as later:
+        turns = at(3, lambda: later.enter_context(read_only(run.path)))
+        with pytest.raises(WorkFailed, match=r"best\.safetensors: cannot be written \(Permission denied\)"):
+            train(run, SBM, threads=1, events=turns)
+    state = read_state(run)
+    assert state is not None
+    assert state.position.step == 2
+    assert read(run.checkpoint_folder / "last.safetensors").weights
+    assert train(Run.open(run.path), SBM, resume=True) == "finished"
 
 
 def test_runs_that_may_not_be_written_are_told(

@@ -299,14 +299,20 @@ async def test_d_shows_all_that_differs_a_column_a_run(three: list[Run]) -> None
         await until(lambda: "what differs" in screen.title_bar._remark)
         assert differing(screen) == [
             ["field", "0001", "0002", "0003"],
+            ["model.layer_size", "4", "5", "4"],
             ["training.seed", "1", "2", "3"],
             ["training.phase.1.beta", "0.004", "0.002", "0.004"],
-            ["model.layer_size", "–", "5", "–"],
             ["lr_scale", "1", "1", "0.3"],
             ["device", "auto", "auto", "cuda:1"],
             ["nproc", "1", "1", "2"],
             ["threads", "2", "2", "4"],
         ]
+        cells = [screen.differences.cell("model.layer_size", str(number)) for number in range(3)]
+        assert [cell.role for cell in cells] == [
+            "muted",
+            "accent",
+            "muted",
+        ]  # who leaves it out has the default
         assert not screen.curves.display
         await pilot.press("v", "s", "enter")  # nothing that is not to be seen is changed
         assert (screen.is_reading, screen.sorted_by, pilot.app.screen) == (False, "", screen)
