@@ -17,7 +17,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from spivae.blocks import limit_threads
 from spivae.checkpoint import Checkpoint, write
 from spivae.cores import usable_threads
 from spivae.errors import WorkFailed, told
@@ -32,7 +31,7 @@ from spivae.training.cells import cell_axes, describe_cells, for_header
 from spivae.training.data import TrainingData, example
 from spivae.training.distributed import Team, checksum
 from spivae.training.lock import Lock, LockLost
-from spivae.training.memory import check_memory, needed_memory
+from spivae.training.memory import check_memory, memory_of_weights, needed_memory
 from spivae.training.metrics import MetricsWriter, epochs_so_far
 from spivae.training.places import choosing, leave, take
 from spivae.training.processes import WorkerLost
@@ -40,7 +39,7 @@ from spivae.training.recipe import Phase, to_table
 from spivae.training.run import Change, Run
 from spivae.training.schedule import growing, one_cycle
 from spivae.training.state import Position, State, Way, fingerprint, read_state, write_state
-from spivae.training.threads import check_threads, choose, free_threads
+from spivae.training.threads import check_threads, choose, free_threads, use_threads
 
 WEIGHT_DECAY = 0.01
 ADAM_BETA_2 = 0.99
@@ -94,8 +93,7 @@ def train(
         state = read_state(run) if resume else None
         threads = threads or (run.info.threads if resume else 0)
         found = team.usable(device or run.info.device, run)
-        torch.set_num_threads(threads or 1)
-        limit_threads(threads or 1)
+        use_threads(threads or 1)
         run.claim(threads, found, team.trainer)
         lock.keep_beating()
         take(team.trainer, team.local * (threads or 1))
@@ -142,6 +140,7 @@ class _Trainer:
     def __post_init__(self) -> None:
         recipe = self.run.recipe
         self.recipe = recipe
+        check_memory(self.team.local * memory_of_weights(recipe))
         self.model = recipe.architecture.build(
             recipe.model_args, torch.Generator().manual_seed(recipe.training.seed)
         )
@@ -162,8 +161,7 @@ class _Trainer:
         self.data = TrainingData.prepare(recipe, self.process)
         info.threads = self.threads or self._chosen_threads()
         take(self.team.trainer, self.team.local * info.threads)
-        torch.set_num_threads(info.threads)
-        limit_threads(info.threads)
+        use_threads(info.threads)
         self.begin = time.perf_counter() - self.at.seconds
         info.steps = recipe.epochs * self.data.steps_per_epoch
         info.resumed_at = self.at.step
