@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test test-full bench lint types contracts check snapshots screenshots reference clean
+.PHONY: run test test-full bench scaling lint types contracts check snapshots screenshots reference clean
 
 run: $(VENV)/.installed
 	@$(BIN)/spivae $(ARGS)
@@ -24,6 +24,10 @@ test-full: $(VENV)/.installed-dev
 # the table of what is fast, and bench.json; for a quiet moment
 bench: $(VENV)/.installed-dev
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+# how the time of a step grows, into docs; for a quiet moment too
+scaling: $(VENV)/.installed-dev
+	$(BIN)/python tests/benchmarks/scaling.py --export docs/scaling.svg --page docs/scaling.md $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

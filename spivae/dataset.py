@@ -222,13 +222,18 @@ def _cells(process: Process, grid: Grid, per_cell: int) -> Array:
 
 def split(n: int, validation: float, seed: int) -> tuple[Array, Array]:
     """Training and validation rows as the original draws them: torch.randperm after manual_seed(seed)."""
-    if not 0 <= validation <= 1:
-        raise SpivaeError(f"validation: needs a fraction between 0 and 1, not {validation}")
+    cut = validation_rows(n, validation)
     import torch
 
     shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).numpy()
-    cut = int(validation * n)
     return shuffled[cut:], shuffled[:cut]
+
+
+def validation_rows(n: int, validation: float) -> int:
+    """How many of n trajectories the validation set gets."""
+    if not 0 <= validation <= 1:
+        raise SpivaeError(f"validation: needs a fraction between 0 and 1, not {validation}")
+    return int(validation * n)
 
 
 def _key(cell: Sequence[float]) -> str:

@@ -68,7 +68,7 @@ def lr_find(
     from spivae.exporting import About, check, export
     from spivae.figure.lr_sweep import sweep_figure
     from spivae.training.lr_finder import check_sweep, find_lr
-    from spivae.training.threads import check_threads, free_threads
+    from spivae.training.threads import check_threads, free_threads, use_threads
 
     plugins = common.plugins()
     targets = [check(path, plugins.exporters) for path in dict.fromkeys(exports)]
@@ -76,9 +76,7 @@ def lr_find(
     chosen = read_recipe(recipe, overrides)
     check_sweep(chosen, phase, low, high, steps)
     process = plugins.process(chosen.process.name)
-    import torch
-
-    torch.set_num_threads(threads or free_threads())
+    use_threads(threads or free_threads())
     with progress_bar() as progress:
         sweep = find_lr(
             chosen,

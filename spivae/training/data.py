@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from spivae.dataset import Dataset, Grid, load_npz, simulate, simulate_grid, split
+from spivae.dataset import Dataset, Grid, load_npz, simulate, simulate_grid, split, validation_rows
 from spivae.errors import SpivaeError
 from spivae.observation import KEPT, observed
 from spivae.process import Process
@@ -39,6 +39,15 @@ def recipe_grid(recipe: Recipe, process: Process) -> Grid:
             space = np.geomspace if axis.scale == "log" else np.linspace
             values[parameter.name] = space(axis.low, axis.high, axis.n)
     return Grid(values)
+
+
+def sizes(recipe: Recipe, cells: int) -> tuple[int, int]:
+    """Training and validation trajectories of so many cells in all; a file is split whatever their cells."""
+    train, validation = (share * cells for share in recipe.shares(cells))
+    if recipe.dataset.file is None:
+        return train, validation
+    cut = validation_rows(train + validation, recipe.dataset.validation)
+    return train + validation - cut, cut
 
 
 def example(recipe: Recipe, process: Process) -> tuple[Array, Array]:
@@ -84,8 +93,8 @@ class TrainingData:
                 steps=table.steps,
                 process=process.name,
             )
-            train_rows, validation_rows = split(len(whole), table.validation, table.seed)
-            if not len(train_rows) or not len(validation_rows):
+            train_rows, held_out = split(len(whole), table.validation, table.seed)
+            if not len(train_rows) or not len(held_out):
                 raise SpivaeError(f"{table.file}: too few trajectories to split ({len(whole)})")
             recipe.check_batch(len(train_rows))
             return cls(
@@ -93,8 +102,8 @@ class TrainingData:
                 process,
                 grid,
                 train_per_cell,
-                whole.take(validation_rows),
-                validation_rows // per_cell,  # a file is read cell by cell
+                whole.take(held_out),
+                held_out // per_cell,  # a file is read cell by cell
                 whole.take(train_rows),
             )
         recipe.check_batch(train_per_cell * cells)

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spivae.blocks import limit_threads
 from spivae.checkpoint import Checkpoint, write
 from spivae.cores import usable_threads
 from spivae.errors import WorkFailed, told
@@ -29,7 +28,7 @@ from spivae.training.cells import cell_axes, describe_cells, for_header
 from spivae.training.data import TrainingData, example
 from spivae.training.distributed import Team, checksum
 from spivae.training.lock import Lock, LockLost
-from spivae.training.memory import check_memory, needed_memory
+from spivae.training.memory import check_memory, memory_of_weights, needed_memory
 from spivae.training.metrics import MetricsWriter, epochs_so_far
 from spivae.training.places import choosing, leave, take
 from spivae.training.processes import WorkerLost
@@ -38,7 +37,7 @@ from spivae.training.run import Change, Run
 from spivae.training.schedule import growing, one_cycle
 from spivae.training.state import Position, State, Way, fingerprint, read_state, write_state
 from spivae.training.step import Validation, make_optimizer, set_rates, train_step, validate
-from spivae.training.threads import check_threads, choose, free_threads
+from spivae.training.threads import check_threads, choose, free_threads, use_threads
 
 LOWER_RATE = 0.3  # times the rates before, where a training that has diverged goes on
 
@@ -88,8 +87,7 @@ def train(
         state = read_state(run) if resume else None
         threads = threads or (run.info.threads if resume else 0)
         found = team.usable(device or run.info.device, run)
-        torch.set_num_threads(threads or 1)
-        limit_threads(threads or 1)
+        use_threads(threads or 1)
         run.claim(threads, found, team.trainer)
         lock.keep_beating()
         take(team.trainer, team.local * (threads or 1))
@@ -136,6 +134,7 @@ class _Trainer:
     def __post_init__(self) -> None:
         recipe = self.run.recipe
         self.recipe = recipe
+        check_memory(self.team.local * memory_of_weights(recipe))
         self.model = recipe.architecture.build(
             recipe.model_args, torch.Generator().manual_seed(recipe.training.seed)
         )
@@ -156,8 +155,7 @@ class _Trainer:
         self.data = TrainingData.prepare(recipe, self.process)
         info.threads = self.threads or self._chosen_threads()
         take(self.team.trainer, self.team.local * info.threads)
-        torch.set_num_threads(info.threads)
-        limit_threads(info.threads)
+        use_threads(info.threads)
         self.begin = time.perf_counter() - self.at.seconds
         info.steps = recipe.epochs * self.data.steps_per_epoch
         info.resumed_at = self.at.step

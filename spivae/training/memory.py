@@ -3,40 +3,91 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
 
 from spivae.cgroups import memory_left
+from spivae.dataset import simulate
 from spivae.errors import WorkFailed
 from spivae.model.base import Arguments
-from spivae.process import Process
-from spivae.training.data import recipe_grid
+from spivae.model.fast.step import ROWS
+from spivae.model.fast.threads import parts
+from spivae.observation import observed
+from spivae.process import Array, Process
+from spivae.training.data import recipe_grid, sizes
 from spivae.training.recipe import Recipe
 
 # Python with torch; measured, as are the numbers below, as the peak of trainings of several shapes of both
 # architectures
-_BASE = 360 << 20
-_ROWS = 25600  # displacements that a thread of the fast path holds at once: see spivae.model.fast.step
-# of a displacement: while those of the next epoch are made; read in float64 and kept in 32
-_BYTES_OF_FRESH, _BYTES_OF_FILE = 8, 24
+_BASE = 380 << 20
+_SIZES = 3  # of parts for which a thread of the fast path keeps places: see spivae.model.fast.plans
+# of a weight: itself, its gradient and the optimizer's two means; and four copies of what is saved of these
+_BYTES_OF_WEIGHT = 16 + 48
+# trajectories that are drawn to see what they take: at most so many, and so many displacements
+_DRAWN, _DRAWN_DISPLACEMENTS = 8192, 1 << 22
+_BYTES_OF_FILE = 8  # of a displacement, while those of cells are joined, and while they are split
 
 
 def needed_memory(recipe: Recipe, process: Process, threads: int, fast: bool) -> int:
-    """Bytes that a training takes at its peak, on the safe side: up to a third above what is measured."""
-    args, table = recipe.model_args, recipe.dataset
-    cells = len(recipe_grid(recipe, process).cells)
-    train, validation = (share * cells for share in recipe.shares(cells))
-    if table.file is not None:
-        data = _BYTES_OF_FILE * (train + validation)
-    else:
-        data = _BYTES_OF_FRESH * train + 4 * validation
-    batch = args.o_dim * recipe.training.batch
+    """Bytes that a training takes at its peak, on the safe side: up to a third above what is measured.
+
+    A few trajectories are drawn for that. Raises as the process does.
+    """
+    args = recipe.model_args
     if fast:
-        # for parts of a batch, and smaller ones of the last batch of the validation set
-        activations = 1.5 * _numbers_kept(args) * min(batch, threads * max(_ROWS, args.o_dim))
+        numbers = _displacements_kept(recipe, process, threads) * _numbers_kept(args)
+        numbers += (threads + 1) * weights_of(recipe)  # the gradients of each thread, and their sums
     else:
-        activations = _numbers(args) * batch
-    weights = sum(math.prod(shape) for shape in recipe.architecture.shapes(args).values())
-    # of every weight: itself, its gradient and the optimizer's two means
-    return _BASE + args.o_dim * data + int(4 * activations) + 16 * weights
+        numbers = args.o_dim * recipe.training.batch * _numbers(args)
+    return memory_of_weights(recipe) + _data(recipe, process) + int(4 * numbers)
+
+
+def memory_of_weights(recipe: Recipe) -> int:
+    """What it takes at least, whatever its data: Python, torch, and the model as it is trained and saved."""
+    return _BASE + _BYTES_OF_WEIGHT * weights_of(recipe)
+
+
+def weights_of(recipe: Recipe) -> int:
+    """How many weights the model has."""
+    return sum(math.prod(shape) for shape in recipe.architecture.shapes(recipe.model_args).values())
+
+
+def _data(recipe: Recipe, process: Process) -> int:
+    """Bytes of the trajectories: of those of the validation set, and of the others while they are made."""
+    seen = observed(process, recipe.observation.noise, recipe.observation.blur)
+    cells, steps = recipe_grid(recipe, seen).cells, recipe.dataset.steps
+    train, validation = sizes(recipe, len(cells))
+    order = train * (8 + 4 * recipe.model_args.latents)  # of an epoch, with its latent noise
+    if recipe.dataset.file is not None:
+        return order + _BYTES_OF_FILE * steps * (train + validation)
+    drawn = _while_drawn(seen, cells, train, steps)
+    return order + int(max(drawn * validation, 4 * steps * validation + drawn * train))
+
+
+def _while_drawn(process: Process, cells: Array, total: int, steps: int) -> float:
+    """Bytes that are held for each trajectory while so many are drawn, as many in every cell.
+
+    By what is held while some of them are, evenly spread, because neighbours in a cell may share numbers.
+    """
+    count = min(total, _DRAWN, max(1, _DRAWN_DISPLACEMENTS // steps))
+    theta = cells[np.linspace(0, total - 1, count).astype(int) * len(cells) // total]
+    return peak(lambda: simulate(process, theta, steps, np.random.default_rng(0))) / count
+
+
+def peak(work: Callable[[], object]) -> int:
+    """The most that Python and NumPy hold at a time for some work, in bytes; torch's own is not seen."""
+    traced = tracemalloc.is_tracing()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        work()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not traced:
+            tracemalloc.stop()
 
 
 def _numbers(args: Arguments) -> int:
@@ -46,11 +97,40 @@ def _numbers(args: Arguments) -> int:
     return 2 * (6 * blocks * args.res_channels + 4 * args.skip_channels + 3 * sum(encoder))
 
 
-def _numbers_kept(args: Arguments) -> int:
+def _numbers_kept(args: Arguments) -> float:
     """The same of the fast path, which has places for all gradients, but shares those of the blocks."""
     res, skip = args.res_channels, args.skip_channels
     encoder: tuple[int, ...] = getattr(args, "nf", ())
-    return args.layer_size * (4 * res + args.c_channels + 2) + 4 * (res + skip + sum(encoder)) + 24
+    trunk = 5 * args.layer_size * res + 4 * (res + skip) + 3 * args.num_mixtures
+    given = 2 * (args.c_channels + args.res_kernel_size + 8)
+    return 1.1 * (trunk + given + 3 * sum(encoder)) + getattr(args, "linear", 0)
+
+
+def _displacements_kept(recipe: Recipe, process: Process, threads: int) -> int:
+    """For how many displacements the fast path has places: a thread keeps them for several sizes of parts.
+
+    Batches, and the last one of the validation set, are shared out, and each share is cut into parts.
+    """
+    args, batch = recipe.model_args, recipe.training.batch
+    _, validation = sizes(recipe, len(recipe_grid(recipe, process).cells))
+    # where the first steps are learnt too, there are as many more before them
+    learnt = args.o_dim + (args.receptive_field if getattr(args, "whole", False) else 0)
+    judged = {batch, validation % batch} - {0}
+    passes = [(batch, learnt), *((size, args.o_dim) for size in judged)]
+    total = 0
+    for thread in range(threads):
+        kept = {
+            (part.stop - part.start) * length
+            for size, length in passes
+            for part in parts(_share(size, thread, threads), max(1, ROWS // args.o_dim))
+        }
+        total += sum(sorted(kept)[-_SIZES:])
+    return total
+
+
+def _share(rows: int, thread: int, threads: int) -> slice:
+    threads = min(threads, rows)
+    return slice(*(rows * min(k, threads) // threads for k in (thread, thread + 1)))
 
 
 def free_memory() -> int:

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
+from spivae.blocks import limit_threads
 from spivae.cores import allowed_cores, own_cores, usable_threads
 from spivae.errors import SpivaeError
 from spivae.training.places import taken
@@ -20,6 +21,14 @@ def check_threads(threads: int | None) -> None:
     """Raise SpivaeError for a number of threads that is none."""
     if threads is not None and threads < 1:
         raise SpivaeError(f"threads: needs at least 1, not {threads}; leave it out to have it chosen")
+
+
+def use_threads(count: int) -> None:
+    """Let this process compute, and make data, with so many threads."""
+    import torch
+
+    torch.set_num_threads(count)
+    limit_threads(count)
 
 
 def free_threads(own: int = 0) -> int:

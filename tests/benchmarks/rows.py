@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import plain
 import torch
+from beside import seconds_beside
 from timing import Measured, compare, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -158,11 +159,8 @@ def _ta_msd(toy: bool) -> Measured:
 
 def _memory(toy: bool) -> Measured:
     """GB that a training of the default recipe takes at its peak, as a process of its own."""
-    command = [
-        sys.executable,
-        str(Path(__file__).with_name("training_memory.py")),
-        *(["--toy"] if toy else []),
-    ]
+    small = ["dataset.trajectories=1000", "training.batch=32"] if toy else []
+    command = [sys.executable, str(Path(__file__).with_name("training_memory.py")), *small]
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return Measured.of([float(found) / 1e9])
 
@@ -183,10 +181,26 @@ def _floor(toy: bool) -> Measured:
     return Measured.of(found[1:])
 
 
+def _logging(toy: bool) -> Measured:
+    """Per cent of a step's time that a trainer takes beside it, for what it writes and tells."""
+    recipe = with_overrides(
+        Recipe(), {"dataset.trajectories": "2520", "training.checkpoint_every": "5" if toy else "200"}
+    )
+    x, noise = _batch(8 if toy else recipe.training.batch)
+    model = _model()
+    optimizer = make_optimizer(model, RATE)
+    rounds, found = 2 if toy else 8, []
+    for beside in seconds_beside(recipe, rounds):
+        taken = seconds(lambda: train_step(model, optimizer, x, noise, BETA, CLIP))
+        found.append(100 * beside / taken)
+    return Measured.of(found[1:])
+
+
 ROWS = (
     Row("step", "training step, batch 256", 2.0, 2.5, _step),
     Row("epoch", "epoch with validation", 2.5, 3.0, _epoch),
     Row("fresh", "fresh data's part of an epoch", 3, 1, _fresh, unit="%", most=True),
+    Row("logging", "logging's part of a step", 0.5, 0.2, _logging, unit="%", most=True),
     Row("generation_1000x200", "generation, 1,000 x 200", 15, 22, _generation(1000, 200)),
     Row("generation_16x200", "generation, 16 x 200", 25, 40, _generation(16, 200)),
     Row("generation_16x6000", "generation, 16 x 6,000", 28, 40, _generation(16, 6000, 0.1)),

@@ -1,6 +1,6 @@
 """How the time of a training step grows with the size of the model and its data.
 
-    python tests/benchmarks/scaling.py [--export scaling.pdf ...] [--toy]
+    python tests/benchmarks/scaling.py [--architecture NAME ...] [--export F ... [--page scaling.md]]
 
 Every size is timed next to the default one, in turn, so that a busy machine slows down both; what is drawn
 is the median of their ratio, and the exponent of the power law through the points.
@@ -9,6 +9,7 @@ is the median of their ratio, and the exponent of the power law through the poin
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import statistics
 import sys
@@ -24,14 +25,15 @@ from timing import Work, seconds
 
 from spivae.analysis import Result
 from spivae.cores import usable_threads
+from spivae.errors import SpivaeError
 from spivae.exporting import About, check, export
 from spivae.figure.showing import show
-from spivae.figure.spec import Axis, Figure, Line, Panel, Points
-from spivae.model.arguments import ModelArgs
-from spivae.model.vae import build
+from spivae.figure.spec import Axis, Figure, Line, Mark, Panel, Points
+from spivae.model.architectures import SCALED_WAVENET_VAE, WAVENET_VAE, Architecture, architecture
 from spivae.training.step import make_optimizer, train_step
 
 ROUNDS = 5
+BUILT_IN = (WAVENET_VAE.name, SCALED_WAVENET_VAE.name)
 
 
 @dataclass(frozen=True)
@@ -58,28 +60,50 @@ DIMENSIONS = (
 )
 
 
-def step_of(batch: int, **arguments: object) -> Work:
-    """A training step of a fresh model of these arguments."""
-    args = ModelArgs.from_mapping(arguments)
+@dataclass(frozen=True)
+class Measured:
+    """Sizes and times of a step (k,) of an architecture, in units of its default step of so many seconds."""
+
+    architecture: Architecture
+    dimension: Dimension
+    sizes: np.ndarray
+    times: np.ndarray
+    default: float
+
+    @property
+    def law(self) -> tuple[float, float]:
+        return exponent(self.sizes, self.times)
+
+
+def step_of(kind: Architecture, batch: int, **arguments: object) -> Work:
+    """A training step of a fresh model of these arguments, of which it takes those that it has.
+
+    Raises SpivaeError where there is no such model.
+    """
+    args = kind.from_table({k: v for k, v in arguments.items() if k in kind.arguments.__struct_fields__})
     generator = torch.Generator().manual_seed(0)
-    model = build(args, generator)
+    model = kind.build(args, generator)
     optimizer = make_optimizer(model, 1e-4)
     x = 0.1 * torch.randn(batch, 1, args.o_dim, generator=generator)
     noise = torch.randn(batch, args.z_dim, generator=generator)
     return lambda: train_step(model, optimizer, x, noise, 1e-3, 1.0)
 
 
-def measure(dimension: Dimension, batch: int, rounds: int = ROUNDS) -> tuple[np.ndarray, float]:
-    """Time of a step at each size (k,), in units of the default step's, and the median seconds of that."""
-    default = step_of(batch)
-    steps = [step_of(**{"batch": batch, **dimension.arguments(size)}) for size in dimension.sizes]
+def measure(kind: Architecture, dimension: Dimension, batch: int, rounds: int = ROUNDS) -> Measured:
+    """The steps at all sizes that there can be, each next to the default one."""
+    default, steps = step_of(kind, batch), {}
+    for size in dimension.sizes:
+        # few layers see less than some architectures look back
+        with contextlib.suppress(SpivaeError):
+            steps[size] = step_of(kind, **{"batch": batch, **dimension.arguments(size)})
     ratios: list[list[float]] = [[] for _ in steps]
     taken = []
     for _ in range(rounds + 1):
-        for step, found in zip(steps, ratios, strict=True):
+        for step, found in zip(steps.values(), ratios, strict=True):
             taken.append(seconds(default))
             found.append(seconds(step) / taken[-1])
-    return np.array([statistics.median(found[1:]) for found in ratios]), statistics.median(taken)
+    times = np.array([statistics.median(found[1:]) for found in ratios])
+    return Measured(kind, dimension, np.array([*steps], dtype=float), times, statistics.median(taken))
 
 
 def exponent(sizes: np.ndarray, times: np.ndarray) -> tuple[float, float]:
@@ -88,62 +112,86 @@ def exponent(sizes: np.ndarray, times: np.ndarray) -> tuple[float, float]:
     return float(slope), float(np.exp(height))
 
 
-def panel_of(dimension: Dimension, times: np.ndarray) -> Panel:
-    sizes = np.array(dimension.sizes, dtype=float)
-    power, height = exponent(sizes, times)
-    between = np.geomspace(sizes[0], sizes[-1], 50)
-    return Panel(
-        x=Axis(label=dimension.label, scale="log"),
-        y=Axis(label="time of a step", unit="default = 1", scale="log", low=0.1, high=10),
-        marks=(
-            Line(x=between, y=height * between**power, label=f"exponent {power:.2f}", muted=True),
-            Points(x=sizes, y=times, color=0),
-        ),
+def figure_of(measured: list[Measured], told: str) -> Figure:
+    """A panel a dimension; all have the limits of the times in them."""
+    every = np.concatenate([found.times for found in measured])
+    limits = {"low": float(every.min() / 1.3), "high": float(every.max() * 1.3)}
+    panels = []
+    for dimension in DIMENSIONS:
+        marks: list[Mark] = []
+        for color, found in enumerate(each for each in measured if each.dimension is dimension):
+            power, height = found.law
+            between = np.geomspace(found.sizes[0], found.sizes[-1], 50)
+            name = f"{power:.2f} {found.architecture.title.removesuffix('-VAE')}"  # wide ones are cut
+            marks.append(Line(x=between, y=height * between**power, muted=True, color=color))
+            marks.append(Points(x=found.sizes, y=found.times, color=color, label=name))
+        x = Axis(label=dimension.label, scale="log")
+        y = Axis(label="time of a step", unit="default = 1", scale="log", **limits)
+        panels.append(Panel(x=x, y=y, marks=tuple(marks), legend="exponent"))
+    return Figure(panels=tuple(panels), title="Time of a training step", caption=told)
+
+
+def page(measured: list[Measured], told: str, figure: str) -> str:
+    """docs/scaling.md: the figure, and the exponents in a table."""
+    kinds = list(dict.fromkeys(found.architecture for found in measured))
+    law = {(found.dimension, found.architecture): found.law[0] for found in measured}
+    rows = [
+        [dimension.label, *(f"{law[dimension, kind]:.2f}" for kind in kinds)]
+        for dimension in dict.fromkeys(found.dimension for found in measured)
+    ]
+    table = [["", *(kind.title for kind in kinds)], ["---", *("---:" for _ in kinds)], *rows]
+    lines = "\n".join(f"| {' | '.join(row)} |".replace("|  |", "| |") for row in table)
+    return (
+        "# What a larger model costs\n\n"
+        "On the CPU, the time of a training step grows about as a power of each size: with k times the size\n"
+        "it takes k^exponent times as long. `spivae train RECIPE --dry-run` measures the step itself.\n\n"
+        f"{lines}\n\n![{figure}]({figure})\n\n{told}\n\nWritten by `make scaling`.\n"
     )
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--architecture", action="append", metavar="NAME", help="[default: all built in]")
     parser.add_argument(
         "--export", type=Path, action="append", default=[], metavar="F", help="write, not draw"
     )
+    parser.add_argument("--page", type=Path, metavar="F", help="also write a page about the first of them")
     parser.add_argument("--toy", action="store_true", help="a small batch, to see that it works")
     options = parser.parse_args(arguments)
     for path in options.export:
         check(path)
+    if options.page and not options.export:
+        parser.error("--page: needs a figure, by --export")
+    kinds = [architecture(name) for name in options.architecture or BUILT_IN]
     before, batch = torch.get_num_threads(), 2 if options.toy else 256
     torch.set_num_threads(min(2, usable_threads()))
     try:
-        measured = [measure(dimension, batch, 1 if options.toy else ROUNDS) for dimension in DIMENSIONS]
+        rounds = 1 if options.toy else ROUNDS
+        measured = [measure(kind, dimension, batch, rounds) for kind in kinds for dimension in DIMENSIONS]
         threads = torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
-    default = statistics.median(seconds for _, seconds in measured)
-    told = f"default model, batch {batch}, {threads} threads: {1000 * default:.0f} ms"
-    figure = Figure(
-        panels=tuple(panel_of(d, times) for d, (times, _) in zip(DIMENSIONS, measured, strict=True)),
-        title="Time of a training step",
-        caption=f"1 is the {told}. Each size in turn with it.",
-    )
+    defaults = {
+        kind: statistics.median(found.default for found in measured if found.architecture is kind)
+        for kind in kinds
+    }
+    steps = "; ".join(f"{kind.title} {1000 * taken:.0f} ms" for kind, taken in defaults.items())
+    told = f"1 is a step of the default model, batch {batch}, {threads} threads: {steps}."
+    figure = figure_of(measured, told)
     if not options.export:
         show(figure)
-    result = Result(
-        arrays={
-            name: values
-            for dimension, (times, _) in zip(DIMENSIONS, measured, strict=True)
-            for name, values in (
-                (dimension.name, np.array(dimension.sizes)),
-                (f"{dimension.name}_time", times),
-            )
-        },
-        scalars={"seconds": default, "batch": batch, "threads": threads}
-        | {
-            f"{dimension.name}_exponent": exponent(np.array(dimension.sizes, dtype=float), times)[0]
-            for dimension, (times, _) in zip(DIMENSIONS, measured, strict=True)
-        },
-    )
+    arrays, scalars = {}, {"batch": batch, "threads": threads}
+    for found in measured:
+        name = f"{found.architecture.name}_{found.dimension.name}"
+        arrays |= {name: found.sizes, f"{name}_time": found.times}
+        scalars[f"{name}_exponent"] = found.law[0]
+    scalars |= {f"{kind.name}_seconds": taken for kind, taken in defaults.items()}
     for path in options.export:
-        print(export(path, figure, result, About("scaling", figure.title, {})))
+        print(
+            export(path, figure, Result(arrays=arrays, scalars=scalars), About("scaling", figure.title, {}))
+        )
+    if options.page:
+        options.page.write_text(page(measured, told, options.export[0].name), encoding="utf-8")
     return 0
 
 

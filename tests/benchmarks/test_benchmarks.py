@@ -15,6 +15,7 @@ import torch
 from rows import ROWS, Row
 from timing import Measured, compare
 
+from spivae.model.architectures import architecture
 from spivae.model.arguments import ModelArgs
 from spivae.model.sampler import conditioning_length, draw_noise, sample
 from spivae.model.vae import build
@@ -82,12 +83,34 @@ def test_the_plain_data_have_the_variance_of_ours() -> None:
 
 
 def test_the_scaling_of_a_step_is_measured_and_exported(tmp_path: Path) -> None:
-    out = tmp_path / "scaling.json"
-    assert scaling.main(["--toy", "--export", str(out)]) == 0
+    out, page = tmp_path / "scaling.json", tmp_path / "scaling.md"
+    assert scaling.main(["--toy", "--export", str(out), "--page", str(page)]) == 0
     found = json.loads(out.read_text())
-    for dimension in scaling.DIMENSIONS:
-        assert len(found["arrays"][f"{dimension.name}_time"]) == len(dimension.sizes)
-        assert math.isfinite(found["scalars"][f"{dimension.name}_exponent"])
+    for name in ("wavenet-vae", "scaled-wavenet-vae"):
+        for dimension in scaling.DIMENSIONS:
+            sizes = found["arrays"][f"{name}_{dimension.name}"]
+            assert set(sizes) <= set(dimension.sizes)
+            assert len(sizes) == len(found["arrays"][f"{name}_{dimension.name}_time"]) > 2
+            power = found["scalars"][f"{name}_{dimension.name}_exponent"]
+            assert f" {power:.2f} |" in page.read_text()
+    assert "![scaling.json](scaling.json)" in page.read_text()
+
+
+def test_the_scaling_of_one_architecture_can_be_asked_for(tmp_path: Path) -> None:
+    out = tmp_path / "scaling.json"
+    assert scaling.main(["--toy", "--architecture", "scaled-wavenet-vae", "--export", str(out)]) == 0
+    assert "wavenet-vae_batch" not in json.loads(out.read_text())["arrays"]
+
+
+def test_all_times_of_the_scaling_lie_within_its_panels() -> None:
+    sizes, times = np.array([1.0, 10.0, 100.0]), np.array([0.003, 1.0, 77.0])
+    kind = architecture("wavenet-vae")
+    measured = [scaling.Measured(kind, dimension, sizes, times, 0.1) for dimension in scaling.DIMENSIONS]
+    for panel in scaling.figure_of(measured, "").panels:
+        assert panel.y.low is not None
+        assert panel.y.low < times.min()
+        assert panel.y.high is not None
+        assert panel.y.high > times.max()
 
 
 def test_the_exponent_is_that_of_the_power_law() -> None:

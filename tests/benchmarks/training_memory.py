@@ -1,31 +1,39 @@
-"""Train the default recipe for a few steps and print the most memory that it took, in bytes."""
+"""Train a recipe, its epochs cut to a few steps, and print the most memory that this took, in bytes.
+
+    python tests/benchmarks/training_memory.py [A.B=V ...] [--threads N] [--steps N]
+
+It is the default recipe, with these values for its fields. The data are whole: all trajectories of an epoch
+are drawn, the whole validation set is judged, checkpoints and the state are written, and the trajectories of
+the next epoch are drawn in the place of the first ones. Only most of the steps are left out, each of which
+takes the memory of the one before.
+"""
 
 from __future__ import annotations
 
+import argparse
 import resource
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from spivae.training.loop import Events, train
+from spivae.cli.common import assignments, plugins
+from spivae.training.data import TrainingData
+from spivae.training.loop import train
 from spivae.training.recipe import Recipe, with_overrides
 from spivae.training.run import Run
-from spivae_plugins.sbm import ScaledBrownianMotion
 
 
 def main() -> None:
-    recipe = Recipe()
-    if "--toy" in sys.argv:
-        recipe = with_overrides(recipe, {"dataset.trajectories": "1000", "training.batch": "32"})
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("overrides", nargs="*", metavar="A.B=V", help="other values for fields")
+    parser.add_argument("--threads", type=int, default=2, metavar="N")
+    parser.add_argument("--steps", type=int, default=3, metavar="N", help="of each of the two epochs")
+    options = parser.parse_args()
+    cut = {"training.phase": "[{ epochs = 2 }]", "training.checkpoint_every": str(options.steps + 1)}
+    recipe = with_overrides(Recipe(), cut | assignments(tuple(options.overrides), "A.B=V"))
+    TrainingData.steps_per_epoch = property(lambda data: options.steps)  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder), recipe)
-
-        def stop(record: dict[str, Any]) -> None:
-            if record["step"] == 3:
-                run.request_stop()
-
-        train(run, ScaledBrownianMotion(), threads=2, events=Events(step=stop))
+        train(run, plugins().process(recipe.process.name), threads=options.threads)
     print(most_memory())
 
 

@@ -10,7 +10,7 @@ import pytest
 from spivae.checkpoint.load import load_checkpoint
 from spivae.dataset import Dataset
 from spivae.prediction import predict
-from tests.memory import peak
+from spivae.training.memory import peak
 
 
 @pytest.fixture

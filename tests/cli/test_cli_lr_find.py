@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spivae import blocks
+
 SMALL = ("--steps", 12, "--threads", 1)
 
 
@@ -19,6 +21,14 @@ def test_the_loss_is_drawn_against_the_rate_with_the_suggestions_marked(spivae, 
     assert "steepest" in done.out
     assert done.out.splitlines()[-1].startswith("Suggested lr_max: ")
     assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_data_are_made_with_the_threads_too(
+    spivae, tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "_most", None)
+    spivae("lr-find", tiny_recipe, *SMALL)
+    assert blocks._most == 1
 
 
 def test_json_has_the_documented_keys(spivae, tiny_recipe: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_dry_run_tells_the_cost_and_leaves_nothing(spivae, tiny_recipe: Path, 
     cost = spivae("train", tiny_recipe, "--run-dir", tmp_path / "runs", "--dry-run", "--json").json
     assert cost["threads"] == 1
     assert cost["steps_per_epoch"] == 3
-    assert cost["seconds"] == pytest.approx(3 * cost["seconds_per_epoch"])
+    assert cost["seconds"] > 3 * cost["seconds_per_epoch"]
     assert not (tmp_path / "runs").exists()
 
 

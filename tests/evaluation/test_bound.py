@@ -14,8 +14,8 @@ from spivae.dataset import Grid
 from spivae.evaluation.bound import Bound, controlled, measure
 from spivae.evaluation.exact import Exact
 from spivae.model.vae import WaveNetVAE
+from spivae.training.memory import peak
 from spivae_plugins.sbm import ScaledBrownianMotion
-from tests.memory import peak
 
 DATA = Path(__file__).parents[1] / "data"
 SBM = ScaledBrownianMotion()

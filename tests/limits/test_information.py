@@ -15,7 +15,7 @@ from spivae.limits import Limits, entropies, limits, optimal_kl, optimal_nll, st
 from spivae.limits import information as module
 from spivae.limits.information import information
 from spivae.process import Process
-from tests.memory import peak
+from spivae.training.memory import peak
 
 
 def found(process: Process, n: int, seed: int = 0) -> Limits:

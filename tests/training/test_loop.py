@@ -240,13 +240,13 @@ def test_a_training_asked_to_stop_saves_and_leaves(tmp_path: Path) -> None:
 
 
 class Overflowing(ScaledBrownianMotion):
-    """Gives infinite displacements in the third epoch (the first call makes the validation set)."""
+    """Gives infinite displacements in the third epoch; before, its memory is seen, and validation is made."""
 
     calls = 0
 
     def displacements(self, rng: np.random.Generator, theta: np.ndarray, steps: int) -> np.ndarray:
         self.calls += 1
-        return super().displacements(rng, theta, steps) * (np.inf if self.calls == 4 else 1)
+        return super().displacements(rng, theta, steps) * (np.inf if self.calls == 5 else 1)
 
 
 def test_a_killed_trainer_leaves_its_last_checkpoint(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from spivae.training.metrics import MetricsReader, epochs_so_far
 from spivae.training.recipe import to_toml, with_overrides
 from spivae.training.run import Change, Run
 from spivae.training.state import Way, read_state
+from spivae.training.step import Means
 
 EVERY = 4
 RECIPE = with_overrides(TINY, {"training.checkpoint_every": str(EVERY)})  # 3 epochs of 9 steps, 2 phases
@@ -187,7 +188,7 @@ def test_a_model_that_is_no_longer_finite_ends_as_a_divergence_does(
     real = loop.train_step
     taken = []
 
-    def train_step(model: Any, optimizer: Any, *rest: Any) -> loop.Means:
+    def train_step(model: Any, optimizer: Any, *rest: Any) -> Means:
         means = real(model, optimizer, *rest)
         taken.append(means.loss)
         if len(taken) == step:
