@@ -77,24 +77,9 @@ class _RunLog:
 
     def waits(self) -> str:
         """For what it waits, in words; "" where it is at work, or over."""
-        from spivae.slurm.queue import describe, queue
-        from spivae.training.sweep import sweep_of
+        from spivae.training.waiting import waits_for
 
-        run, state = self.run, self.run.state()
-        if run.info.job is not None:
-            if self.path.exists():  # a node's file may be seen later than its job
-                waits = state == "queued" and queue.look(run.info.job).phase != "active"
-            else:
-                waits = state in ("queued", "running")
-            return describe(run.info.job) if waits else ""
-        if state != "queued" or run.has_trainer():
-            return ""
-        sweep = sweep_of(run)
-        if sweep is None:
-            return "it waits for a trainer"
-        if sweep.has_queue():
-            return f"it waits in the queue of {sweep.id}"
-        return f"it waits, but the queue of {sweep.id} has ended; `spivae resume {sweep.id}` goes on"
+        return waits_for(self.run, silent=not self.path.exists())
 
     def why_none(self) -> str:
         """Why there is no log, and none is to be waited for."""

@@ -79,6 +79,14 @@ def _is_over(view: RunView) -> bool:
     return view.over and not may_go_on(Run(view.path, view.info))
 
 
+def _waits(view: RunView) -> str:
+    """For what a run waits that has not begun."""
+    from spivae.training.run import Run
+    from spivae.training.waiting import waits_for
+
+    return waits_for(Run(view.path, view.info)) if view.state == "queued" else ""
+
+
 def _document(view: RunView) -> dict[str, Any]:
     info = view.info
     return {
@@ -96,9 +104,13 @@ def _document(view: RunView) -> dict[str, Any]:
 
 def _lines(follower: RunFollower) -> RunView:
     """A line an epoch, those that were before first; the last view."""
-    view, said = None, 0
+    view, said, waited = None, 0, ""
     while True:
         for view in follower.poll():
+            waits = _waits(view)
+            if waits and waits != waited:
+                emit(f"{view.state}: {waits}")
+            waited = waits
             if view.read < 1:
                 continue  # a long file is still being read
             said = min(said, len(view.epochs))  # a resumed run repeats some
@@ -176,7 +188,10 @@ def _standing(view: RunView, usage: Usage | None) -> list[str]:
 
 
 def _newest(view: RunView) -> str:
-    """The last validation, or the loss while there is none; why it has failed."""
+    """The last validation, or the loss while there is none; why it has failed, or for what it waits."""
+    waits = _waits(view)
+    if waits:
+        return waits
     if view.state == "failed" and view.info.error:
         return " ".join(view.info.error.split())
     if view.epochs:

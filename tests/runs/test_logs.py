@@ -78,6 +78,30 @@ def test_a_run_that_waits_in_slurm_says_for_what(run: Run, squeue: Asked, spivae
     assert told.err == f"error: {run.id}: has no log; Slurm job 12 waits (Priority)\n"
 
 
+def test_watching_says_for_what_a_run_waits(run: Run, squeue: Asked, sweep: Sweep, spivae: Spivae):
+    jobs = {"12": ("PENDING", "Priority")}
+    squeue(lambda: jobs)
+    state, waits = spivae("watch", run.path, "--once").out.splitlines()
+    assert state.startswith("queued ")
+    assert waits == "Slurm job 12 waits (Priority)"
+    going_on = later(
+        lambda: time.sleep(0.3),
+        lambda: jobs.update({"12": ("PENDING", "Resources")}),
+        lambda: time.sleep(1.2),
+        lambda: run.end("finished"),
+    )
+    watched = spivae("watch", run.path).out.splitlines()
+    going_on.join()
+    assert watched == [
+        "queued: Slurm job 12 waits (Priority)",
+        "queued: Slurm job 12 waits (Resources)",
+        f"finished: {run.id}",
+    ]
+    with Lock.take(sweep):
+        first, _ = sweep.runs().values()
+        assert spivae("watch", first.path, "--once").out.endswith(f"\nit waits in the queue of {sweep.id}\n")
+
+
 def test_following_waits_for_slurm_and_goes_on_to_the_end(run: Run, squeue: Asked, spivae: Spivae):
     asked: list[str] = []
 

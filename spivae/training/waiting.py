@@ -1,0 +1,29 @@
+"""For what a run waits that no trainer is at yet."""
+
+from __future__ import annotations
+
+from spivae.slurm.queue import describe, queue
+from spivae.training.run import Run
+from spivae.training.sweep import sweep_of
+
+
+def waits_for(run: Run, *, silent: bool = False) -> str:
+    """For what it waits, in words; "" where it is at work, or over.
+
+    `silent`: nothing that its trainer writes is there yet, so that a job at work only seems to be.
+    """
+    state = run.state()
+    if run.info.job is not None:
+        if silent:  # a node's file may be seen later than its job
+            waits = state in ("queued", "running")
+        else:
+            waits = state == "queued" and queue.look(run.info.job).phase != "active"
+        return describe(run.info.job) if waits else ""
+    if state != "queued" or run.has_trainer():
+        return ""
+    sweep = sweep_of(run)
+    if sweep is None:
+        return "it waits for a trainer"
+    if sweep.has_queue():
+        return f"it waits in the queue of {sweep.id}"
+    return f"it waits, but the queue of {sweep.id} has ended; `spivae resume {sweep.id}` goes on"
