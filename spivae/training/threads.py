@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from spivae.blocks import limit_threads
 from spivae.cores import allowed_cores, own_cores, usable_threads
 from spivae.errors import SpivaeError
 from spivae.training.places import taken
@@ -26,6 +25,8 @@ def check_threads(threads: int | None) -> None:
 def use_threads(count: int) -> None:
     """Let this process compute, and make data, with so many threads."""
     import torch
+
+    from spivae.blocks import limit_threads
 
     torch.set_num_threads(count)
     limit_threads(count)
