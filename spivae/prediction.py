@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from spivae.dataset import Dataset
 from spivae.model.latents import surviving
+from spivae.scratch import empty
 
 if TYPE_CHECKING:
     import torch
@@ -110,8 +111,8 @@ def predict(
     """Run the model over a dataset.
 
     z is the latents' mean, or drawn from q(z|x) with the generator `sample`: only then is the NLL part of a
-    bound. `progress(done, total)` is called after each batch, and may raise to stop. Raises SpivaeError where
-    the trajectories do not fit the model.
+    bound. `progress(done, total)` is called after each batch, and may raise to stop. Large arrays are on disk
+    (see `spivae.scratch`). Raises SpivaeError where the trajectories do not fit the model.
     """
     whole: dict[str, Array] = {}
     # an empty dataset is one empty batch, which tells the shapes
@@ -120,7 +121,7 @@ def predict(
         found = predict_batch(model, dataset.take(rows), sample=sample, keep_raw=keep_raw)
         for name, values in found.columns.items():
             if not start:
-                whole[name] = np.empty((len(dataset), *values.shape[1:]), dtype=values.dtype)
+                whole[name] = empty((len(dataset), *values.shape[1:]), values.dtype)
             whole[name][rows] = values
         if progress is not None:
             progress(min(start + batch, len(dataset)), len(dataset))

@@ -1,4 +1,4 @@
-"""Which trajectories a model is shown: simulated on a grid, or read from a file, and never too many."""
+"""Which trajectories a model is shown: simulated on a grid or read from a file; many are kept on disk."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spivae.analysis import DataOptions
-from spivae.capacity import MAX_BYTES, check_capacity
-from spivae.dataset import Dataset, load_npz, named_parameters, simulate
+from spivae.capacity import MAX_BYTES
+from spivae.dataset import Dataset, named_parameters, read_npz, simulate
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.grids import chosen_grid
 from spivae.model.base import Arguments
+from spivae.npz import Stored
 from spivae.process import Process
+from spivae.scratch import check_room, empty
 from spivae.subgrid import Subgrid
 
 if TYPE_CHECKING:
@@ -28,9 +30,9 @@ Step = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """Trajectories that are known to fit the model and the memory, not yet made.
+    """Trajectories that are known to fit the model and the disk, not yet made.
 
-    `cells` (k, p) are the parameters to simulate; none for trajectories of a file.
+    `cells` (k, p) are the parameters to simulate; none for trajectories of a file, of which there are `rows`.
     """
 
     process: Process
@@ -39,12 +41,13 @@ class Plan:
     steps: int
     cells: np.ndarray[Any, Any]
     subset: Subgrid
+    rows: int
 
     def dataset(self, step: Step) -> Dataset:
         """Simulate or read them; `step(done, total, what)` between parts. Raises SpivaeError."""
         if self.data.file is not None:
             step(0, 1, "reading")
-            return _read(self.data.file, self.process, self.args, self.steps, self.data.per_cell, self.subset)
+            return _read(self)
         theta = np.repeat(self.cells, self.data.per_cell, axis=0)
         return _simulate(self.process, theta, self.steps, self.data.seed, step)
 
@@ -57,10 +60,11 @@ def plan(checkpoint: Checkpoint, process: Process, data: DataOptions) -> Plan:
     cells = np.empty((0, len(process.names)))
     if data.file is None:
         cells = chosen_grid(process, checkpoint.ds_args, data.grid, subset).cells
-        _check_size(len(cells) * data.per_cell, steps)
+        rows = len(cells) * data.per_cell
+        _check_size(rows, steps)
     else:
-        _check_file(data.file, process, data.per_cell, subset)
-    return Plan(process, args, data, steps, cells, subset)
+        rows = _check_file(data.file, process, data.per_cell, subset)
+    return Plan(process, args, data, steps, cells, subset, rows)
 
 
 def model_steps(args: Arguments, ds_args: dict[str, Any]) -> int:
@@ -73,7 +77,7 @@ def model_steps(args: Arguments, ds_args: dict[str, Any]) -> int:
 
 def _simulate(process: Process, theta: np.ndarray[Any, Any], steps: int, seed: int, step: Step) -> Dataset:
     rng = np.random.default_rng(seed)
-    displacements = np.empty((len(theta), 1, steps), dtype=np.float32)
+    displacements = empty((len(theta), 1, steps))
     for start in range(0, len(theta), CHUNK):
         step(start, len(theta), "simulating")
         rows = slice(start, start + CHUNK)
@@ -83,10 +87,9 @@ def _simulate(process: Process, theta: np.ndarray[Any, Any], steps: int, seed: i
     return Dataset(displacements, theta, process.names, process.name)
 
 
-def _read(
-    file: str, process: Process, args: Arguments, steps: int, per_cell: int, subset: Subgrid
-) -> Dataset:
-    read = load_npz(file, process.names, per_cell=per_cell, fewer=True, process=process.name, subset=subset)
+def _read(plan: Plan) -> Dataset:
+    file, args, steps = str(plan.data.file), plan.args, plan.steps
+    read = _whole(plan, file)
     if not len(read):
         raise SpivaeError(f"{file}: its cells hold no trajectories")
     if not args.c_channels:
@@ -104,6 +107,28 @@ def _read(
     return Dataset(read.displacements[:, :, :steps], read.theta, read.names, read.process)
 
 
+def _whole(plan: Plan, file: str) -> Dataset:
+    """What the plan takes of a file, as long as it is there."""
+    process, theta, displacements, done = plan.process, [], None, 0
+    for part in read_npz(
+        file,
+        process.names,
+        per_cell=plan.data.per_cell,
+        fewer=True,
+        process=process.name,
+        subset=plan.subset,
+    ):
+        if displacements is None:
+            displacements = empty((plan.rows, 1, part.steps))
+        if part.steps != displacements.shape[2]:
+            raise SpivaeError(f"{file}: its cells differ in length")
+        displacements[done : done + len(part)] = part.displacements
+        theta.append(part.theta)
+        done += len(part)
+    assert displacements is not None  # a file without cells is refused
+    return Dataset(displacements[:done], np.concatenate(theta), process.names, process.name)
+
+
 def _check_finite(displacements: np.ndarray[Any, Any], message: str) -> None:
     # a sum is finite if all of its terms are, and needs no mask of the array's size
     if not np.isfinite(displacements.sum(dtype=np.float64)):
@@ -111,11 +136,11 @@ def _check_finite(displacements: np.ndarray[Any, Any], message: str) -> None:
 
 
 def _check_size(trajectories: int, steps: int) -> None:
-    check_capacity(trajectories, steps, ARRAYS, "trajectories", "fewer a cell (per_cell)")
+    check_room(trajectories, steps, ARRAYS, "trajectories", "fewer a cell (per_cell)")
 
 
-def _check_file(file: str, process: Process, per_cell: int, subset: Subgrid) -> None:
-    """Refuse what could not be held in memory, going by the headers of the file's cells alone."""
+def _check_file(file: str, process: Process, per_cell: int, subset: Subgrid) -> int:
+    """Refuse what could not be held, going by the headers of the file's cells alone; the number of rows."""
     try:
         with zipfile.ZipFile(file) as archive:
             cells = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
@@ -126,17 +151,16 @@ def _check_file(file: str, process: Process, per_cell: int, subset: Subgrid) -> 
             largest = max((entry.file_size for entry in cells.values()), default=0)
             shapes = [_shape(archive, entry) for entry in cells.values()]
     except (OSError, ValueError, zipfile.BadZipFile):
-        return  # reading it will say what it is instead
+        return 0  # reading it will say what it is instead
     if largest > MAX_BYTES:
         raise SpivaeError(f"{file}: a cell of {largest / 1024**3:.1f} GiB is too large; save fewer a cell")
     rows = sum(min(shape[0], per_cell) for shape in shapes)
     _check_size(rows, max((shape[1] for shape in shapes), default=0) - len(process.names))
+    return rows
 
 
 def _shape(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[int, int]:
     """Rows and columns of a cell, from its header. Raises ValueError where it is no table."""
     with archive.open(entry) as member:
-        if np.lib.format.read_magic(member) != (1, 0):
-            raise ValueError("a header that no table of numbers needs")
-        rows, columns = np.lib.format.read_array_header_1_0(member)[0]
+        rows, columns = Stored.of(member).shape
     return rows, columns

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -131,8 +132,9 @@ def test_help_of_one_analysis_shows_its_options(spivae):
     ],
 )
 def test_wrong_names_and_options_are_wrong_input(
-    spivae, tiny_checkpoint: Path, arguments: list[str], message: str
+    spivae, tiny_checkpoint: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("spivae.scratch.shutil.disk_usage", lambda _: SimpleNamespace(free=10_000_000))
     failed = spivae("analyze", tiny_checkpoint, *arguments)
     assert failed.code == 2
     assert message in failed.err

@@ -152,7 +152,7 @@ def test_whatever_a_plugin_prints_or_reads_leaves_the_conversation_alone(worker)
         ({"analysis": "no such"}, "no such"),
         ({"checkpoint": "/no/such.tar"}, "/no/such.tar"),
         ({"data": {"grid": "odd"}}, "option grid"),
-        ({"data": {"per_cell": 10_000}}, "choose fewer"),
+        ({"data": {"file": "none.npz"}}, "none.npz: no such file"),
         ({"latent": 1}, "option latent"),
         ({"op": "dance"}, "dance"),
     ],

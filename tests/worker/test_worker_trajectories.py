@@ -1,8 +1,11 @@
 """Which trajectories a model is shown."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from spivae import scratch
 from spivae.analysis import DataOptions
 from spivae.api import Parameter, Process
 from spivae.checkpoint import Checkpoint
@@ -65,8 +68,20 @@ def test_the_same_seed_gives_the_same_trajectories_and_another_others():
     assert not np.array_equal(made(seed=3).displacements, made(seed=4).displacements)
 
 
-def test_more_trajectories_than_memory_allows_are_refused_before_any_is_made():
-    with pytest.raises(SpivaeError, match=r"choose fewer a cell \(per_cell\)"):
+@pytest.fixture
+def small_disk(monkeypatch):
+    """Room for so many bytes, and memory for almost none."""
+
+    def make(free):
+        monkeypatch.setattr(scratch, "IN_MEMORY", 1000)
+        monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+
+    return make
+
+
+def test_more_trajectories_than_the_disk_has_room_for_are_refused_before_any_is_made(small_disk):
+    small_disk(1e9)
+    with pytest.raises(SpivaeError, match=r"need .* GiB on disk; .* choose fewer a cell \(per_cell\)"):
         trajectories.plan(checkpoint({}), SBM, DataOptions(per_cell=10_000, grid="test"))
     assert trajectories.plan(checkpoint({}), SBM, DataOptions(per_cell=170, grid="test"))  # the seed's own
 
@@ -89,10 +104,12 @@ def test_a_file_gives_its_first_trajectories_cut_to_the_models_length(tmp_path):
     assert len(made(file=saved(tmp_path / "sbm.npz", 80), per_cell=100)) == 6
 
 
-def test_a_file_of_more_than_memory_allows_is_refused_before_any_of_it_is_read(tmp_path, monkeypatch):
+def test_a_file_of_more_than_the_disk_has_room_for_is_refused_before_any_of_it_is_read(
+    tmp_path, monkeypatch, small_disk
+):
     path = saved(tmp_path / "large.npz", 80, per_cell=100)  # each cell alone would do
-    monkeypatch.setattr("spivae.capacity.MAX_BYTES", 150 * 16 * 80)
-    monkeypatch.setattr(trajectories, "load_npz", lambda *_, **__: pytest.fail("it was read"))
+    small_disk(150 * 16 * 80)
+    monkeypatch.setattr(trajectories, "read_npz", lambda *_, **__: pytest.fail("it was read"))
 
     def planned(**data):
         return trajectories.plan(checkpoint(), SBM, DataOptions(file=path, **data))
