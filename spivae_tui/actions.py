@@ -281,14 +281,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("run", "copy_path", "y", "Copy path", "Copy the path of this run to the clipboard.", footer=False),
     Action("run", "back", "escape", "Back", "Leave; the training goes on.", "esc", when="otherwise"),
     # Runs side by side
-    Action("compare", "open", "enter,o", "Open run", "Follow the run: its curves, stop, resume.", "⏎"),
-    *_view("compare"),
-    *_runs("compare", "this run"),
-    Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
-    Action("compare", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
+    Action("compare", "open", "enter,o", "Open", "Follow the run: its curves, stop, resume.", "⏎"),
     Action(
         "compare", "differences", "d", "What differs", "All fields in which the runs differ, or the curves."
     ),
+    Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
+    Action("compare", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
+    Action("compare", "along", "x", "Along", "Draw along epochs, steps, or time of training."),
+    *_view("compare"),
+    *_runs("compare", "this run"),
     Action(
         "compare",
         "next_runs",
@@ -310,7 +311,6 @@ ACTIONS: tuple[Action, ...] = (
         when="differences",
     ),
     Action("compare", "no_differences", "escape", "Close", "Back to the curves.", when="differences"),
-    Action("compare", "along", "x", "Along", "Draw along epochs, steps, or time of training."),
     Action("compare", "next_page", "right_square_bracket,pagedown", "More curves", "Page on.", "]"),
     Action(
         "compare",

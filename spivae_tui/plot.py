@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # numpy comes after the first frame
 # Textual writes a changed line from its widget's left edge on. In narrow bands that is little.
 BANDS = 5
 MIN_INTERVAL = 0.25  # seconds between draws: live data are shown at most four times a second
-REST = 40  # times as long as a drawing has kept a core busy, until the next: many curves are drawn less often
+REST = 80  # times as long as a drawing has kept a core busy, until the next: many curves are drawn less often
 MAX_INTERVAL = 5.0
 
 _Row = Sequence[tuple[str, str | None, str | None, bool]]

@@ -113,7 +113,7 @@ def _raster(stroke: Stroke, columns: int, rows: int, look: Look) -> Codes:
     """The dots of a stroke as one code a cell (rows, columns): bits of braille or of quadrants, or 1."""
     across, down = _DOTS[look.glyphs]
     wide, high = columns * across, rows * down
-    series: list[tuple[list[int], list[int]]] = []
+    pieces: list[tuple[bytes, bytes]] = []
     for x, y in stroke.pieces:
         dots_x = np.minimum(np.floor(x * wide + 1e-9), wide - 1)
         dots_y = np.minimum(np.floor(y * high + 1e-9), high - 1)
@@ -121,7 +121,18 @@ def _raster(stroke: Stroke, columns: int, rows: int, look: Look) -> Codes:
             dots_x, dots_y = dash(dots_x, dots_y, *((3, 3) if across > 1 else (1, 1)))
         if stroke.kind != "line":
             dots_x, dots_y = np.divmod(distinct((dots_x * high + dots_y).astype(np.int64)), high)
-        series.append((dots_x.astype(int).tolist(), dots_y.astype(int).tolist()))
+        pieces.append((dots_x.astype(np.int64).tobytes(), dots_y.astype(np.int64).tobytes()))
+    return _codes(tuple(pieces), columns, rows, stroke.kind == "line", look.glyphs)
+
+
+# of a figure that follows live data, most strokes look as they did when it was last drawn
+@functools.lru_cache(256)
+def _codes(
+    pieces: tuple[tuple[bytes, bytes], ...], columns: int, rows: int, lines: bool, glyphs: str
+) -> Codes:
+    """The dots of pieces, of which x and y are the bytes of integers; not to be written into."""
+    across, down = _DOTS[glyphs]
+    series = [(np.frombuffer(x, np.int64).tolist(), np.frombuffer(y, np.int64).tolist()) for x, y in pieces]
     codes = np.zeros((rows, columns), dtype=np.uint32)
     if not series:
         return codes
@@ -134,10 +145,9 @@ def _raster(stroke: Stroke, columns: int, rows: int, look: Look) -> Codes:
         ([place - first_column * across for place in x], [place - first_row * down for place in y])
         for x, y in series
     ]
-    drawn = _plotext(
-        shifted, last_column - first_column + 1, last_row - first_row + 1, stroke.kind == "line", look
-    )
+    drawn = _plotext(shifted, last_column - first_column + 1, last_row - first_row + 1, lines, glyphs)
     codes[rows - 1 - last_row : rows - first_row, first_column : last_column + 1] = drawn
+    codes.flags.writeable = False
     return codes
 
 
@@ -156,10 +166,10 @@ def _bare_plotext() -> Any:
 
 
 def _plotext(
-    series: list[tuple[list[int], list[int]]], columns: int, rows: int, lines: bool, look: Look
+    series: list[tuple[list[int], list[int]]], columns: int, rows: int, lines: bool, glyphs: str
 ) -> Codes:
     """The dots of series of integer coordinates on a canvas of columns x rows cells, drawn by plotext."""
-    across, down = _DOTS[look.glyphs]
+    across, down = _DOTS[glyphs]
     with _LOCK:
         plotext = _bare_plotext()
         plotext.clear_data()
@@ -169,14 +179,14 @@ def _plotext(
         plotext.ylim(0, max(rows * down - 1, 1))
         put: Callable[..., Any] = plotext.plot if lines else plotext.scatter
         for x, y in series:
-            put(x, y, marker=_MARKERS[look.glyphs])
+            put(x, y, marker=_MARKERS[glyphs])
         text = _ESCAPES.sub("", plotext.build())
     drawn: Codes = np.frombuffer(text.replace("\n", "").encode("utf-32-le"), dtype=np.uint32)
     drawn = drawn.reshape(rows, columns)
     codes: Codes
-    if look.glyphs == "braille":
+    if glyphs == "braille":
         codes = np.where(drawn >= 0x2800, drawn - 0x2800, 0).astype(np.uint32)
-    elif look.glyphs == "block":
+    elif glyphs == "block":
         table = np.zeros(0x2600, dtype=np.uint32)
         table[[ord(char) for char in QUADRANTS]] = np.arange(16)
         codes = table[drawn]

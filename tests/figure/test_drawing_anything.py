@@ -9,6 +9,7 @@ import pytest
 from figures import ASCII, BRAILLE, LOOKS, line, panels, text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from spivae.figure import terminal
 from spivae.figure.spec import Axis, Figure, Heatmap, Histogram, Line, Panel, Points
@@ -67,17 +68,18 @@ def test_plotext_never_sees_a_number_that_is_not_a_place_on_its_canvas(
     real = terminal._plotext
     seen = []
 
-    def spy(series: Any, columns: int, rows: int, lines: bool, drawn_for: terminal.Look) -> Any:
-        across, down = terminal._DOTS[drawn_for.glyphs]
+    def spy(series: Any, columns: int, rows: int, lines: bool, glyphs: str) -> Any:
+        across, down = terminal._DOTS[glyphs]
         for x, y in series:
             seen.append(len(x))
             assert len(x) == len(y) > 0
             assert all(type(place) is int and 0 <= place < columns * across for place in x)
             assert all(type(place) is int and 0 <= place < rows * down for place in y)
-        return real(series, columns, rows, lines, drawn_for)
+        return real(series, columns, rows, lines, glyphs)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(terminal, "_plotext", spy)
+        terminal._codes.cache_clear()
         draw_panel(panel, 50, 14, look)
 
 
@@ -93,6 +95,21 @@ def test_a_million_points_reach_plotext_as_two_a_column(monkeypatch: pytest.Monk
     noise = np.random.default_rng(0).standard_normal(1_000_000)
     draw_panel(Panel(marks=(line(noise),)), 100, 30, BRAILLE)
     assert 0 < max(counts) <= 2 * 2 * 100
+
+
+def test_of_a_figure_that_grows_only_the_strokes_that_look_different_are_drawn_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = []
+    real = terminal._plotext
+    monkeypatch.setattr(terminal, "_plotext", lambda *given: drawn.append(given) or real(*given))
+    level = np.linspace(0.123, 0.987, 40)
+    before = Panel(marks=(line(level), line(1 - level)), x=Axis(low=0, high=50), y=Axis(low=0, high=1))
+    grown = (line(np.append(level, 0.1)), line(1 - level))
+    panels = [before, replace(before, marks=grown), before]
+    first, second, third = (text(draw_panel(panel, 60, 12, BRAILLE)) for panel in panels)
+    assert len(drawn) == 3
+    assert first == third != second
 
 
 NOTHING_TO_SEE = {

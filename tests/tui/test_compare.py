@@ -324,6 +324,14 @@ async def test_d_shows_all_that_differs_a_column_a_run(three: list[Run]) -> None
         assert not screen.shows_differences
 
 
+async def test_eighty_columns_have_room_for_the_keys_that_only_this_screen_has(three: list[Run]) -> None:
+    async with CompareApp(three).run_test(size=(80, 24)) as pilot:
+        screen = await compared(pilot)
+        words = screen.query_one("KeyBar").render_line(0).text  # type: ignore[attr-defined]
+        for key in ("⏎ Open", "d What differs", "s Sort", "x Along", "v Values", "esc Back", "? Help"):
+            assert key in words
+
+
 async def test_what_differs_of_very_many_runs_is_leafed_through(tmp_path: Path) -> None:
     many = [make(tmp_path, seed, 10) for seed in range(30)]
     async with CompareApp(many).run_test(size=(80, 24)) as pilot:
