@@ -14,6 +14,7 @@ from spivae.training.differences import differences, short_names
 if TYPE_CHECKING:
     from spivae.figure.spec import Figure
     from spivae.following.overlay import Along
+    from spivae.training.recipe import Recipe
     from spivae.training.run import Run
 
 _WORDS = 28  # characters of a label
@@ -58,6 +59,8 @@ class Comparison:
         self.runs: list[Compared] = []
         self._views: dict[str, RunView] = {}
         self._errors: dict[str, str] = {}
+        self._recipes: list[Recipe | None] = []
+        self._differing: dict[str, list[Any]] = {}
 
     def poll(self) -> bool:
         """Look at all runs; whether anything is new. Those that are gone are left out."""
@@ -79,7 +82,10 @@ class Comparison:
                     new = True
         if new:
             views = [self._views[str(follower.path)] for follower in self.followers]
-            fields = differences([view.recipe for view in views]) | _differences_of_runs(views)
+            recipes = [view.recipe for view in views]
+            if recipes != self._recipes:  # as they hardly ever are, with every step of a run
+                self._recipes, self._differing = recipes, differences(recipes)
+            fields = self._differing | _differences_of_runs(views)
             self.runs = [
                 Compared(
                     view,
