@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spivae.slurm.queue import describe, queue
+from spivae.slurm import queue as queues
 from spivae.training.run import Run
 from spivae.training.sweep import sweep_of
 
@@ -17,8 +17,8 @@ def waits_for(run: Run, *, silent: bool = False) -> str:
         if silent:  # a node's file may be seen later than its job
             waits = state in ("queued", "running")
         else:
-            waits = state == "queued" and queue.look(run.info.job).phase != "active"
-        return describe(run.info.job) if waits else ""
+            waits = state == "queued" and queues.queue.look(run.info.job).phase != "active"
+        return queues.describe(run.info.job) if waits else ""
     if state != "queued" or run.has_trainer():
         return ""
     sweep = sweep_of(run)
