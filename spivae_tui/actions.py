@@ -113,6 +113,7 @@ def _view(scope: str) -> tuple[Action, ...]:
     """Looking closer at curves: see spivae_tui.screens.viewing."""
     return (
         Action(scope, "values", "v", "Values", "Read the curves off at a cursor, or put it away."),
+        Action(scope, "no_values", "escape", "Close", "Put the cursor away.", when="reading values"),
         Action(
             scope, "cursor_right", "right", "Cursor", "Move the cursor; shown curves follow.", "←→",
             palette=False, when="reading values",
@@ -121,7 +122,6 @@ def _view(scope: str) -> tuple[Action, ...]:
             scope, "cursor_left", "left", "Cursor back", "Move the cursor back.",
             footer=False, palette=False, when="reading values",
         ),
-        Action(scope, "no_values", "escape", "Close", "Put the cursor away.", when="reading values"),
         Action(scope, "zoom_in", "plus,equals_sign", "Zoom", "Show half as much, around the cursor.", "+-"),
         Action(scope, "zoom_out", "minus", "Zoom out", "Show twice as much.", footer=False),
         Action(scope, "pan_right", "full_stop", "Pan on", "Go on along the axis.", footer=False),
@@ -283,11 +283,11 @@ ACTIONS: tuple[Action, ...] = (
     # Runs side by side
     Action("compare", "open", "enter,o", "Open", "Follow the run: its curves, stop, resume.", "⏎"),
     Action(
-        "compare", "differences", "d", "What differs", "All fields in which the runs differ, or the curves."
+        "compare", "differences", "d", "Differences", "All fields in which the runs differ, or the curves."
     ),
     Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
     Action("compare", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
-    Action("compare", "along", "x", "Along", "Draw along epochs, steps, or time of training."),
+    Action("compare", "along", "x", "Axis", "Draw along epochs, steps, or time of training."),
     *_view("compare"),
     *_runs("compare", "this run"),
     Action(

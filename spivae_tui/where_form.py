@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spivae.errors import SpivaeError
-from spivae.slurm.options import Options, declared, merged
+from spivae.slurm.options import Declared, Options, declared, merged
 from spivae.training.device import AUTO, check_device
 from spivae.training.launch import DEFAULT_FOLDER
 from spivae.training.processes import Processes
@@ -34,13 +35,20 @@ SLURM = FormField(
     "where.slurm", "by Slurm", "bool", "hand it to the cluster as a job, or train it here, detached"
 )
 MACHINES = FormField("where.nnodes", "machines", "int", "machines of the job, with so many processes each")
-_KINDS: dict[str, Kind] = {"text": "text", "whole": "int", "switch": "bool"}
-# lists of lines of shell and of sbatch are written in config.toml
-OPTIONS = tuple(
-    FormField(f"where.slurm.{one.name}", one.name, _KINDS[one.kind], one.help.partition("  [")[0], (), True)
-    for one in declared()
-    if one.kind in _KINDS
-)
+_KINDS: dict[str, Kind] = {"text": "text", "whole": "int", "switch": "bool", "list": "text"}
+_BETWEEN = "; "
+_BREAK = re.compile(r""";(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")  # outside of quotes
+
+
+def _option(one: Declared) -> FormField:
+    """The field of an option of Slurm's; what flags repeat stands in one text."""
+    help = one.help.partition("  [")[0].replace(f"--{one.name}=", "")
+    help = help.replace("Can be given again.", "Several have ; between them.")
+    return FormField(f"where.slurm.{one.name}", one.name, _KINDS[one.kind], help, (), True)
+
+
+OPTIONS = tuple(map(_option, declared()))
+_LISTS = {f"where.slurm.{one.name}" for one in declared() if one.kind == "list"}
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,7 @@ class WhereForm:
         }
         if slurm is not None:
             self.texts |= {SLURM.path: "no", MACHINES.path: "1"}
-            names = ((spec, spec.path.rpartition(".")[2]) for spec in OPTIONS)
-            self.texts |= {spec.path: written(getattr(slurm, name)) for spec, name in names}
+            self.texts |= {spec.path: _typed(spec, slurm) for spec in OPTIONS}
 
     @property
     def fields(self) -> tuple[FormField, ...]:
@@ -123,14 +130,37 @@ class WhereForm:
             processes.check(recipe)
             check_device(device, processes.several)
             if self.by_slurm and self.slurm is not None:
-                given = {spec.path.rpartition(".")[2]: values[spec.path] for spec in OPTIONS}
-                options = merged(self.slurm, given)
+                options = merged(self.slurm, self._given(self.slurm, values))
         except SpivaeError as error:
             return None, dict([self._located(str(error))])
         return Where(Path(values[RUN_DIR.path]).expanduser(), processes, threads, device, options), {}
+
+    def _given(self, configured: Options, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The options whose text is not that of the configured ones, which may hold what cannot be typed."""
+        given = {}
+        for spec in OPTIONS:
+            if self.texts[spec.path].strip() != _typed(spec, configured):
+                value = values[spec.path]
+                given[_name(spec)] = _items(value or "") if spec.path in _LISTS else value
+        return given
 
     def _located(self, message: str) -> tuple[str, str]:
         """The field that an error means, which begins with its flag, and the reason."""
         flag, _, reason = message.removeprefix("--").partition(": ")
         paths = (path for path in (f"where.{flag}", f"where.slurm.{flag}") if path in self.texts)
         return next(paths, RUN_DIR.path), reason
+
+
+def _name(spec: FormField) -> str:
+    return spec.path.rpartition(".")[2]
+
+
+def _typed(spec: FormField, options: Options) -> str:
+    """An option as one would type it."""
+    value = getattr(options, _name(spec))
+    return _BETWEEN.join(value) if spec.path in _LISTS else written(value)
+
+
+def _items(typed: str) -> tuple[str, ...]:
+    """The lines that a text holds."""
+    return tuple(part for part in map(str.strip, _BREAK.split(typed)) if part)

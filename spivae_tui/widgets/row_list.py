@@ -73,7 +73,8 @@ def place(columns: Sequence[Column], width: int) -> list[Placed]:
     return placed
 
 
-class RowList(ScrollView, can_focus=True):
+# without the bindings of what scrolls sideways: they would hide what a screen does with the same keys
+class RowList(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows with a heading line and, unless `selectable` is off, a cursor.
 
     `cell(row, key)` gives the Cell of a column; it is called only for rows that are drawn. `sorted_by` and

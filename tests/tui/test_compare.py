@@ -328,8 +328,13 @@ async def test_eighty_columns_have_room_for_the_keys_that_only_this_screen_has(t
     async with CompareApp(three).run_test(size=(80, 24)) as pilot:
         screen = await compared(pilot)
         words = screen.query_one("KeyBar").render_line(0).text  # type: ignore[attr-defined]
-        for key in ("⏎ Open", "d What differs", "s Sort", "x Along", "v Values", "esc Back", "? Help"):
+        for key in ("⏎ Open", "d Differences", "s Sort", "x Axis", "v Values", "esc Back", "? Help"):
             assert key in words
+        await pilot.press("v")
+        await until(lambda: screen.is_reading)
+        await pilot.pause()
+        words = screen.query_one("KeyBar").render_line(0).text  # type: ignore[attr-defined]
+        assert "v Values  esc Close  ←→ Cursor" in words
 
 
 async def test_what_differs_of_very_many_runs_is_leafed_through(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import fakes
+import msgspec
 import pytest
 import runs
 from textual.pilot import Pilot
@@ -27,7 +28,7 @@ from spivae_tui.recipe_sources import find
 from spivae_tui.screens.live import LiveRunScreen
 from spivae_tui.screens.train import TrainScreen
 from spivae_tui.services import Services
-from spivae_tui.where_form import Where, run_folder
+from spivae_tui.where_form import Where, WhereForm, run_folder
 from spivae_tui.widgets.form_line import Choice, FormLine, Typed
 
 RECIPE = Path(__file__).parents[1] / "data" / "three_phases.toml"
@@ -261,6 +262,37 @@ async def test_a_job_of_slurms_has_its_defaults_from_the_settings(app: TrainApp)
         [place] = app.places
         assert place.slurm == Options(partition="gpu", time="2:00:00", setup=("module load cuda",))
         assert place.processes == Processes(1, 2, in_job=True)
+
+
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        ({}, {}),
+        ({"setup": "module load a; echo 'x;y' ;"}, {"setup": ("module load a", "echo 'x;y'")}),
+        ({"setup": ""}, {"setup": ()}),
+        ({"sbatch": "--constraint=avx512; --exclusive"}, {"sbatch": ("--constraint=avx512", "--exclusive")}),
+    ],
+)
+def test_the_form_of_a_job_has_all_options_and_keeps_those_that_are_left_alone(
+    typed: dict[str, str], given: dict[str, Any]
+) -> None:
+    configured = Options(time="90", cpus=4, requeue=False, setup=("a; b", "c  # d; e"))
+    form = WhereForm(slurm=configured)
+    assert {spec.label for spec in form.job_fields} == {"machines", *Options.__struct_fields__}
+    form.texts["where.slurm"] = "yes"
+    form.texts |= {f"where.slurm.{name}": text for name, text in typed.items()}
+    place, errors = form.check(None)
+    assert not errors
+    assert place is not None
+    assert place.slurm == msgspec.structs.replace(configured, **given)
+
+
+def test_an_option_that_is_none_is_marked_in_its_field() -> None:
+    form = WhereForm(slurm=Options())
+    form.texts |= {"where.slurm": "yes", "where.slurm.sbatch": "constraint=avx512"}
+    place, errors = form.check(None)
+    assert place is None
+    assert list(errors) == ["where.slurm.sbatch"]
 
 
 def test_the_place_is_what_is_launched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
