@@ -16,7 +16,8 @@ def standard_normals(rng: np.random.Generator, rows: int, columns: int) -> npt.N
     to 6.7 occur: one in 2e11 would be beyond.
     """
     half = (columns + 1) // 2
-    bits = rng.integers(0, 2**32, (rows, 2 * half), dtype=np.uint32)
+    # two at once: the generator makes 64 bits as fast as 32
+    bits = rng.integers(0, 2**64, (rows, half), dtype=np.uint64).view(np.uint32)
     drawn = bits.view(np.float32)
     np.multiply(bits, np.float32(2**-32), out=drawn, casting="unsafe")
     radius, phase = drawn[:, :half], drawn[:, half:]

@@ -56,7 +56,7 @@ def test_a_row_takes_its_own_numbers_however_many_follow() -> None:
 
 
 def test_no_bits_make_a_number_that_is_not_finite() -> None:
-    least, most = (standard_normals(Bits(bits), 1, 2) for bits in (0, 2**32 - 1))  # type: ignore[arg-type]
+    least, most = (standard_normals(Bits(bits), 1, 2) for bits in (0, 2**64 - 1))  # type: ignore[arg-type]
     assert_array_equal(most, 0)
     # all bits 0: the greatest radius, in the direction of the first
     assert least[0] == pytest.approx([math.sqrt(66 * math.log(2)), 0])
