@@ -14,6 +14,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from spivae_tui.text import NOTHING
+
 if TYPE_CHECKING:
     from spivae_tui.recipe_form import FormField
 
@@ -45,7 +47,13 @@ class Typed(Input):
 
     def __init__(self, path: str, text: str, help: str, *, classes: str = "") -> None:
         self.path, self.help = path, help
-        super().__init__(text, compact=True, select_on_focus=False, classes=f"control {classes}")
+        super().__init__(
+            text,
+            NOTHING,  # or an empty one would not be seen where fields have no background
+            compact=True,
+            select_on_focus=False,
+            classes=f"control {classes}",
+        )
         self.cursor_blink = False
 
     def action_go(self, by: int) -> None:

@@ -244,6 +244,17 @@ async def test_a_place_that_cannot_be_had_is_an_error_at_its_field(
         assert app.launched == []
 
 
+async def test_an_empty_field_can_be_seen_where_fields_have_no_background(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        app.theme = "ansi-dark"
+        await pilot.press("f8")
+        await pilot.pause()
+        empty = screen.body.control("where.threads")
+        assert empty is not None
+        assert empty.render_line(0).text.strip() == "–"
+
+
 async def test_a_job_of_slurms_has_its_defaults_from_the_settings(app: TrainApp) -> None:
     app.slurm = Options(partition="gpu", time="90", setup=("module load cuda",))
     async with app.run_test(size=(80, 24)) as pilot:
