@@ -311,11 +311,11 @@ ACTIONS: tuple[Action, ...] = (
         when="differences",
     ),
     Action("compare", "no_differences", "escape", "Close", "Back to the curves.", when="differences"),
-    Action("compare", "next_page", "right_square_bracket,pagedown", "More curves", "Page on.", "]"),
+    Action("compare", "next_page", "right_square_bracket", "More curves", "Page on.", "]"),
     Action(
         "compare",
         "previous_page",
-        "left_square_bracket,pageup",
+        "left_square_bracket",
         "Previous curves",
         "Page back.",
         "[",

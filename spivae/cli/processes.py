@@ -22,9 +22,14 @@ if TYPE_CHECKING:
     from spivae.training.torchrun import Meeting
 
 _OPTIONS = (
-    click.option("--nproc", type=int, metavar="N", help="Processes that share every batch  [default: 1]"),
     click.option(
-        "--nnodes", type=int, metavar="N", help="Machines, with --nproc processes each  [default: 1]"
+        "--nproc", type=int, metavar="N", help="Processes that share every batch  [default: 1, or as before]"
+    ),
+    click.option(
+        "--nnodes",
+        type=int,
+        metavar="N",
+        help="Machines, with --nproc processes each  [default: 1, or as before]",
     ),
     click.option(
         "--rdzv-endpoint",

@@ -42,6 +42,8 @@ class Lines:
         if run.info.resumed_at:
             self.before = None
             self.write(f"goes on after step {run.info.resumed_at:,}")
+        elif run.info.attempt > 1:
+            self.write("begins anew: no state was saved before")
         info = run.info
         for change in info.changes:
             if change.step == info.resumed_at:

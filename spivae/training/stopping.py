@@ -17,6 +17,7 @@ from spivae.training.slurm import withdraw
 _LOOK_SECONDS = 0.05
 _ASK_SECONDS = 1.0  # between questions to Slurm, while somebody waits
 _KILLED_SECONDS = 5.0  # until what was killed is gone
+_LEAVING_SECONDS = 10.0  # until the process of a run that has ended is gone
 
 
 def stop(run: Run, wait: float = 0.0, *, force: bool = False) -> State:
@@ -59,7 +60,22 @@ def end(runs: Sequence[Run], wait: float, *, force: bool = False) -> list[Run]:
     if force:
         _send(left, signal.SIGKILL)
         left = _going_on(left, _KILLED_SECONDS)
+    if wait:
+        _wait_for_processes([run for run in runs if run not in left])
     return left
+
+
+def _wait_for_processes(runs: Sequence[Run]) -> None:
+    """Wait a little for the trainers on this host of runs that have ended: they close what they opened."""
+    leaving = [Owner(run.info.host, run.info.pid, run.info.pid_started) for run in runs]
+    over = time.monotonic() + _LEAVING_SECONDS
+    while time.monotonic() < over:
+        leaving = [
+            each for each in leaving if each.here and each.pid not in (0, os.getpid()) and not each.gone
+        ]
+        if not leaving:
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 def _going_on(runs: Sequence[Run], seconds: float) -> list[Run]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -18,14 +17,20 @@ BESIDES = {"browse": ("filter", "tags"), "run": ("tags",), "compare": ("tags",)}
 KEYS, TITLE = 14, 18  # cells of the first two columns
 
 
+def _literal(text: str) -> str:
+    """Text whose brackets are keys, not markup: Textual's own `escape` leaves a lone one as it is."""
+    return text.replace("[", r"\[")
+
+
 def _lines(action: Action, width: int) -> Iterator[str]:
     """An action's keys, title and help; the help is wrapped in its own column."""
     keys = action.display if action.each_key else ", ".join(map(readable, action.key_names))
     words = action.help + (f" ({action.when})" if action.when else "")
     wrapped = textwrap.wrap(words, max(20, width - KEYS - TITLE)) or [""]
-    yield f"[$accent]{escape(keys.ljust(KEYS))}[/]{action.title.ljust(TITLE)}[$muted]{escape(wrapped[0])}[/]"
-    for line in wrapped[1:]:
-        yield f"{' ' * (KEYS + TITLE)}[$muted]{escape(line)}[/]"
+    first, *more = wrapped
+    yield f"[$accent]{_literal(keys.ljust(KEYS))}[/]{action.title.ljust(TITLE)}[$muted]{_literal(first)}[/]"
+    for line in more:
+        yield f"{' ' * (KEYS + TITLE)}[$muted]{_literal(line)}[/]"
 
 
 class HelpScreen(ModalScreen[None]):

@@ -14,6 +14,7 @@ import pytest
 from processes import children_seconds
 
 from spivae.checkpoint import read_header
+from spivae.cli.training_progress import Lines
 from spivae.training import recipe as recipes
 from spivae.training.run import Run
 
@@ -309,3 +310,13 @@ def test_a_hangup_stops_a_training_unless_it_is_ignored(handling: signal.Handler
         assert signal.getsignal(signal.SIGHUP) == handling
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_training_that_has_no_state_to_go_on_from_says_that_it_begins_anew(
+    tiny_run: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = Run.open(tiny_run)
+    for attempt, said in ((1, False), (2, True)):
+        run.info.attempt, run.info.resumed_at = attempt, 0
+        Lines(run).started(run)
+        assert ("begins anew: no state was saved before\n" in capsys.readouterr().err) == said

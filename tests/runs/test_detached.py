@@ -59,7 +59,7 @@ def test_a_detached_run_is_killed_found_resumed_stopped_and_deleted(
     run.refresh()
     assert (run.info.attempt, run.info.pid, run.info.lr_scale) == (2, pid, 0.5)
     assert attempt in (1, 2)
-    wait_for(lambda: not is_alive(pid, run.info.pid_started))  # its last words come after its state
+    assert not is_alive(pid, run.info.pid_started)  # `stop` waits for its last words too
     log = spivae("logs", run.id, *at).out.splitlines()
     assert log[0] == run.id
     assert f"goes on after step {run.info.resumed_at:,}" in log

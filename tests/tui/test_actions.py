@@ -4,13 +4,15 @@ from collections import Counter
 
 import fakes
 import pytest
+from textual.content import Content
 
-from spivae_tui.actions import ACTIONS, SCOPES, in_scope
+from spivae_tui.actions import ACTIONS, SCOPES, in_scope, readable
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.browse import BrowseScreen
 from spivae_tui.screens.checkpoint import CheckpointScreen
 from spivae_tui.screens.compare import CompareScreen
 from spivae_tui.screens.find_rate import FindRateScreen
+from spivae_tui.screens.help import _lines
 from spivae_tui.screens.live import LiveRunScreen
 from spivae_tui.screens.plugins import PluginsScreen
 from spivae_tui.screens.train import TrainScreen
@@ -78,6 +80,15 @@ async def test_help_names_every_action_of_the_screen() -> None:
             assert action.title in shown
         await pilot.press("escape")
         assert isinstance(app.screen, BrowseScreen)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_brackets_among_the_keys_of_help_are_no_markup(scope: str) -> None:
+    for action in in_scope(scope):
+        first, *_ = _lines(action, 80)
+        shown = Content.from_markup(first).plain
+        assert "[/]" not in shown
+        assert shown.startswith(action.display if action.each_key else readable(action.key_names[0]))
 
 
 async def test_the_palette_offers_every_action_of_the_screen_and_the_themes() -> None:
