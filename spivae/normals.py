@@ -13,7 +13,7 @@ def standard_normals(rng: np.random.Generator, rows: int, columns: int) -> npt.N
 
     By Box and Muller, Ann. Math. Stat. 29, 610 (1958): logarithms, sines and cosines of whole arrays take a
     third of the time of the generator's own normal numbers. A radius comes of 32 bits, so that numbers up
-    to 6.7 occur: one in 2e11 would be beyond.
+    to 6.76 occur: one in 7e10 would be beyond.
     """
     half = (columns + 1) // 2
     # two at once: the generator makes 64 bits as fast as 32
