@@ -107,7 +107,7 @@ def measure(kind: Architecture, dimension: Dimension, batch: int, rounds: int = 
     return Measured(kind, dimension, np.array([*steps], dtype=float), times, statistics.median(taken))
 
 
-def _told(power: float) -> str:
+def words_of(power: float) -> str:
     return f"{round(power, 2) + 0.0:.2f}"  # no -0.00 where a size costs nothing
 
 
@@ -127,7 +127,7 @@ def figure_of(measured: list[Measured], told: str) -> Figure:
         for color, found in enumerate(each for each in measured if each.dimension is dimension):
             power, height = found.law
             between = np.geomspace(found.sizes[0], found.sizes[-1], 50)
-            name = f"{_told(power)} {found.architecture.title.removesuffix('-VAE')}"  # wide ones are cut
+            name = f"{words_of(power)} {found.architecture.title.removesuffix('-VAE')}"  # wide ones are cut
             marks.append(Line(x=between, y=height * between**power, muted=True, color=color))
             marks.append(Points(x=found.sizes, y=found.times, color=color, label=name))
         x = Axis(label=dimension.label, scale="log")
@@ -141,7 +141,7 @@ def page(measured: list[Measured], told: str, figure: str) -> str:
     kinds = list(dict.fromkeys(found.architecture for found in measured))
     law = {(found.dimension, found.architecture): found.law[0] for found in measured}
     rows = [
-        [dimension.label, *(_told(law[dimension, kind]) for kind in kinds)]
+        [dimension.label, *(words_of(law[dimension, kind]) for kind in kinds)]
         for dimension in dict.fromkeys(found.dimension for found in measured)
     ]
     table = [["", *(kind.title for kind in kinds)], ["---", *("---:" for _ in kinds)], *rows]

@@ -92,8 +92,12 @@ def test_the_scaling_of_a_step_is_measured_and_exported(tmp_path: Path) -> None:
             assert set(sizes) <= set(dimension.sizes)
             assert len(sizes) == len(found["arrays"][f"{name}_{dimension.name}_time"]) > 2
             power = found["scalars"][f"{name}_{dimension.name}_exponent"]
-            assert f" {power:.2f} |" in page.read_text()
+            assert f" {scaling.words_of(power)} |" in page.read_text()
     assert "![scaling.json](scaling.json)" in page.read_text()
+
+
+def test_a_size_that_costs_nothing_has_no_negative_exponent() -> None:
+    assert [scaling.words_of(power) for power in (-0.004, 0.004, -0.006)] == ["0.00", "0.00", "-0.01"]
 
 
 def test_the_scaling_of_one_architecture_can_be_asked_for(tmp_path: Path) -> None:
