@@ -275,6 +275,22 @@ async def drawn(pilot: Pilot[Any], plot: PlotView) -> None:
         looks = looks + 1 if plot.is_current and plot.size == before else 0
 
 
+async def settled(pilot: Pilot[Any]) -> None:
+    """Let the app work until there is nothing left to do on any screen, those under a dialog too."""
+    app = pilot.app
+
+    def at_rest() -> bool:
+        plots = (plot for screen in app.screen_stack for plot in screen.query(PlotView))
+        return all(worker.is_finished for worker in app.workers) and all(plot.is_current for plot in plots)
+
+    looks, before = 0, ""
+    while looks < 5:
+        await until(pilot, at_rest)
+        now = app.export_screenshot()
+        looks, before = (looks + 1 if now == before else 0), now
+        await pilot.pause(0.02)
+
+
 # Analyses and a worker, without a process
 
 
