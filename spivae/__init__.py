@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from spivae.checkpoint import Checkpoint, convert, resolve
     from spivae.checkpoint.load import load_checkpoint
     from spivae.dataset import Dataset, Grid, simulate, simulate_grid
-    from spivae.dataset import load_npz as load_dataset
-    from spivae.dataset import save_npz as save_dataset
     from spivae.errors import SpivaeError
+    from spivae.layout import load_npz as load_dataset
+    from spivae.layout import save_npz as save_dataset
     from spivae.model.losses import Loss
     from spivae.model.sampler import sample
     from spivae.notebook import analyze
@@ -38,12 +38,12 @@ _HOME = {
     "analyze": "spivae.notebook",
     "convert": "spivae.checkpoint",
     "load_checkpoint": "spivae.checkpoint.load",
-    "load_dataset": "spivae.dataset:load_npz",
+    "load_dataset": "spivae.layout:load_npz",
     "load_plugins": "spivae.plugins",
     "predict": "spivae.prediction",
     "resolve": "spivae.checkpoint",
     "sample": "spivae.model.sampler",
-    "save_dataset": "spivae.dataset:save_npz",
+    "save_dataset": "spivae.layout:save_npz",
     "sbm": "spivae_plugins.sbm",
     "sigma_to_D": "spivae.process",
     "simulate": "spivae.dataset",

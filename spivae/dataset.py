@@ -1,26 +1,20 @@
-"""Datasets: trajectories on a grid of parameters, the seed's .npz layout, splits and fresh data."""
+"""Datasets: trajectories on a grid of parameters, made by a process, and their split."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import sys
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spivae.errors import SpivaeError, WorkFailed
-from spivae.files import replacing
-from spivae.npz import Stored, put_rows
 from spivae.process import Process
-from spivae.subgrid import Subgrid
 
 Array = npt.NDArray[Any]
 MAX_CELLS = 1_000_000  # of a grid, empty ones included
@@ -211,10 +205,12 @@ def simulate_grid(
     process: Process, grid: Grid, per_cell: int, steps: int, rng: np.random.Generator
 ) -> Dataset:
     """`per_cell` trajectories in each cell of a grid, cell by cell."""
-    return simulate(process, np.repeat(_cells(process, grid, per_cell), per_cell, axis=0), steps, rng)
+    cells = filled_cells(process, grid, per_cell)
+    return simulate(process, np.repeat(cells, per_cell, axis=0), steps, rng)
 
 
-def _cells(process: Process, grid: Grid, per_cell: int) -> Array:
+def filled_cells(process: Process, grid: Grid, per_cell: int) -> Array:
+    """The cells (m, p) of a grid that are to hold so many trajectories each, in the process's order."""
     if per_cell < 1:
         raise SpivaeError(f"trajectories per cell: needs at least 1, not {per_cell}")
     return grid.ordered(process).cells
@@ -234,175 +230,3 @@ def validation_rows(n: int, validation: float) -> int:
     if not 0 <= validation <= 1:
         raise SpivaeError(f"validation: needs a fraction between 0 and 1, not {validation}")
     return int(validation * n)
-
-
-def _key(cell: Sequence[float]) -> str:
-    return ",".join(f"{value:.3g}" for value in cell)
-
-
-def save_npz(path: Path | str, dataset: Dataset) -> None:
-    """Write the seed's layout: an array a cell, key = parameters as `.3g`, rows (parameters, displacements).
-
-    Raises SpivaeError where two cells would get the same key (values closer than three digits).
-    """
-    index = dataset.cells
-    full = [cell for cell in np.ndindex(index.rows.shape) if len(index.rows[cell])]
-    cells = np.array([[values[i] for values, i in zip(index.values, cell, strict=True)] for cell in full])
-    tables = ([_table(dataset.take(index.rows[cell]))] for cell in full)
-    _write_cells(path, cells, [len(index.rows[cell]) for cell in full], dataset.steps, tables)
-
-
-def simulate_npz(
-    path: Path | str,
-    process: Process,
-    grid: Grid,
-    per_cell: int,
-    steps: int,
-    rng: np.random.Generator,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
-    """What `simulate_grid` makes, written as `save_npz` does, as many rows at a time as memory allows.
-
-    Raises SpivaeError, with the parameters, where displacements are not finite.
-    """
-    cells = _cells(process, grid, per_cell)
-    n = len(cells) * per_cell
-
-    def parts() -> Iterator[tuple[int, Array]]:
-        """Tables of rows that belong to one cell, and its number."""
-        for start in range(0, n, rows_at_once(steps)):
-            progress(start, n)
-            cell = np.arange(start, min(start + rows_at_once(steps), n)) // per_cell
-            made = simulate(process, cells[cell], steps, rng)
-            _check_finite(made)
-            for number in range(cell[0], cell[-1] + 1):
-                begin = number * per_cell - start
-                yield number, _table(made.take(slice(max(0, begin), begin + per_cell)))
-
-    tables = (
-        (table for _, table in of_cell) for _, of_cell in itertools.groupby(parts(), lambda part: part[0])
-    )
-    _write_cells(path, cells, [per_cell] * len(cells), steps, tables)
-
-
-def _check_finite(dataset: Dataset) -> None:
-    """Raise SpivaeError, with the parameters, where a process has no displacements at them."""
-    bad = ~np.isfinite(dataset.displacements).all(axis=(1, 2))
-    if bad.any():
-        at = zip(dataset.names, dataset.theta[bad.argmax()], strict=True)
-        where = ", ".join(f"{name} = {value:g}" for name, value in at)
-        raise SpivaeError(f"process {dataset.process}: its displacements are not finite at {where}")
-
-
-def _table(dataset: Dataset) -> Array:
-    # float64, because the seed reads the parameters back from the rows
-    return np.concatenate([dataset.theta, dataset.displacements[:, 0].astype(np.float64)], axis=1)
-
-
-def _write_cells(
-    path: Path | str, cells: Array, counts: Sequence[int], steps: int, tables: Iterable[Iterable[Array]]
-) -> None:
-    """The seed's layout of cells (m, p) with so many rows each, whose tables come in parts."""
-    keys: dict[str, int] = {}
-    for cell, count in zip(cells, counts, strict=True):
-        key = _key(cell)
-        if key in keys:
-            raise SpivaeError(f"{path}: two cells share the key {key!r}; the layout keeps three digits")
-        keys[key] = count
-    with replacing(path) as handle, zipfile.ZipFile(handle, "w") as archive:
-        for (key, count), parts in zip(keys.items(), tables, strict=True):
-            put_rows(archive, key, (count, cells.shape[1] + steps), np.float64, parts)
-
-
-def load_npz(
-    path: Path | str,
-    names: Sequence[str] = ("alpha", "D"),
-    *,
-    grid: Grid | None = None,
-    per_cell: int | None = None,
-    steps: int | None = None,
-    process: str = "",
-    fewer: bool = False,
-    subset: Subgrid | None = None,
-) -> Dataset:
-    """Read the seed's layout: the first `per_cell` rows and `steps` displacements of each cell of `grid`.
-
-    Without a grid, every cell of the file, or those of `subset`. With `fewer`, a cell may hold less than
-    `per_cell` rows. Raises SpivaeError for a missing file or cell, too few rows or steps, or values that are
-    not finite.
-    """
-    wanted: dict[str, Any] = {"grid": grid, "per_cell": per_cell, "fewer": fewer, "subset": subset}
-    parts = list(read_npz(path, names, steps=steps, process=process, **wanted))
-    if len({part.steps for part in parts}) > 1:
-        raise SpivaeError(f"{path}: cells differ in length; pass steps to cut them to one")
-    return joined(parts)
-
-
-def read_npz(
-    path: Path | str,
-    names: Sequence[str] = ("alpha", "D"),
-    *,
-    grid: Grid | None = None,
-    per_cell: int | None = None,
-    steps: int | None = None,
-    process: str = "",
-    fewer: bool = False,
-    subset: Subgrid | None = None,
-) -> Iterator[Dataset]:
-    """What `load_npz` reads, a few rows at a time: a cell may come in parts, and differ in length."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            held = {name[:-4]: name for name in archive.namelist() if name.endswith(".npy")}
-            keys = list(held) if grid is None else [_key(cell) for cell in grid.cells]
-            if not keys:
-                raise SpivaeError(f"{path}: holds no cells")
-            if subset is not None and subset.ranges:
-                kept = subset.keeps(names, named_parameters(path, keys, len(names)))
-                keys = [key for key, keep in zip(keys, kept, strict=True) if keep]
-            for key in keys:
-                if key not in held:
-                    some = ", ".join(itertools.islice(held, 3))
-                    raise SpivaeError(f"{path}: no cell {key!r}; it has {len(held)}, such as {some}")
-                with archive.open(held[key]) as entry:
-                    where = f"{path}: cell {key!r}"
-                    for rows in _cell(where, Stored.of(entry), len(names), per_cell, steps, fewer):
-                        # copies: views would keep the rows themselves in memory
-                        theta, displacements = rows[:, : len(names)].copy(), rows[:, None, len(names) :]
-                        yield Dataset(displacements.astype(np.float32), theta, tuple(names), process)
-    except FileNotFoundError:
-        raise SpivaeError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise SpivaeError(f"{path}: not a readable .npz file ({error})") from None
-
-
-def named_parameters(path: Path | str, keys: Sequence[str], p: int) -> Array:
-    """The parameters (cells, p) that the keys of a file name. Raises SpivaeError for other keys."""
-    try:
-        found = np.array([[float(value) for value in key.split(",")] for key in keys])
-    except ValueError:
-        found = np.empty(0)
-    if found.ndim != 2 or found.shape[1] != p:
-        raise SpivaeError(f"{path}: its cells are not named by {p} parameters, such as {keys[0]!r}")
-    return found
-
-
-def _cell(
-    where: str, stored: Stored, p: int, per_cell: int | None, steps: int | None, fewer: bool
-) -> Iterator[Array]:
-    """The wanted corner of one cell's array, checked, a few rows at a time."""
-    shape = stored.shape
-    if len(shape) != 2 or shape[1] <= p:
-        raise SpivaeError(f"{where} has shape {shape}, not (rows, {p} parameters + steps)")
-    if per_cell is not None and shape[0] < per_cell and not fewer:
-        raise SpivaeError(f"{where} has {shape[0]} trajectories, not {per_cell}")
-    if steps is not None and shape[1] - p < steps:
-        raise SpivaeError(f"{where} has {shape[1] - p} steps, not {steps}")
-    left = shape[0] if per_cell is None else min(per_cell, shape[0])
-    for part in stored.parts():
-        rows = part[:left, : None if steps is None else p + steps]
-        if not np.isfinite(rows).all():
-            raise SpivaeError(f"{where} holds values that are not finite")
-        yield rows
-        left -= len(rows)
-        if left <= 0:
-            break

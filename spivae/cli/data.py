@@ -98,7 +98,7 @@ def data(
 
     import numpy as np
 
-    from spivae.dataset import simulate_npz
+    from spivae.layout import simulate_npz
 
     with progress_bar() as progress, np.errstate(all="ignore"):  # what overflows is told in words
         simulate_npz(

@@ -13,8 +13,9 @@ import numpy as np
 
 from spivae.checkpoint import Checkpoint
 from spivae.cli import common
-from spivae.dataset import Dataset, read_npz
+from spivae.dataset import Dataset
 from spivae.errors import SpivaeError
+from spivae.layout import Wanted, read_npz
 from spivae.npz import Stored
 
 KEY = "displacements"
@@ -92,4 +93,4 @@ def _layout(path: Path, archive: zipfile.ZipFile, header: Checkpoint) -> Given:
     for name in archive.namelist():
         with archive.open(name) as entry:
             count += sum(Stored.of(entry).shape[:1])
-    return Given(count, process.names, read_npz(path, process.names, steps=steps, process=process.name))
+    return Given(count, process.names, read_npz(path, process.names, Wanted(steps=steps), process.name))

@@ -12,7 +12,8 @@ import torch
 
 from spivae.blocks import limit_threads
 from spivae.cores import usable_threads
-from spivae.dataset import read_npz, simulate
+from spivae.dataset import simulate
+from spivae.layout import Wanted, read_npz
 from spivae.model.moving import to_device
 from spivae.model.paths import losses, path_of, why_plain
 from spivae.observation import observed
@@ -132,7 +133,7 @@ def _seconds_of_reading(recipe: Recipe, process: Process) -> float:
     table, grid = recipe.dataset, recipe_grid(recipe, process)
     assert table.file is not None
     per_cell, rows, begin = sum(recipe.shares(len(grid.cells))), 0, time.perf_counter()
-    for part in read_npz(table.file, process.names, grid=grid, per_cell=per_cell, steps=table.steps):
+    for part in read_npz(table.file, process.names, Wanted(grid, per_cell, table.steps)):
         rows += len(part)
         if rows >= _MADE:
             break

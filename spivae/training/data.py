@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from spivae.dataset import Dataset, Grid, load_npz, simulate, simulate_grid, split, validation_rows
+from spivae.dataset import Dataset, Grid, simulate, simulate_grid, split, validation_rows
 from spivae.errors import SpivaeError
+from spivae.layout import load_npz
 from spivae.observation import KEPT, observed
 from spivae.process import Process
 from spivae.training.recipe import ObservationTable, Recipe

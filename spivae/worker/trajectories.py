@@ -11,9 +11,10 @@ import numpy as np
 
 from spivae.analysis import DataOptions
 from spivae.capacity import MAX_BYTES
-from spivae.dataset import Dataset, named_parameters, read_npz, simulate
+from spivae.dataset import Dataset, simulate
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.grids import chosen_grid
+from spivae.layout import Wanted, named_parameters, read_npz
 from spivae.model.base import Arguments
 from spivae.npz import Stored
 from spivae.process import Process
@@ -110,14 +111,8 @@ def _read(plan: Plan) -> Dataset:
 def _whole(plan: Plan, file: str) -> Dataset:
     """What the plan takes of a file, as long as it is there."""
     process, theta, displacements, done = plan.process, [], None, 0
-    for part in read_npz(
-        file,
-        process.names,
-        per_cell=plan.data.per_cell,
-        fewer=True,
-        process=process.name,
-        subset=plan.subset,
-    ):
+    wanted = Wanted(per_cell=plan.data.per_cell, fewer=True, subset=plan.subset)
+    for part in read_npz(file, process.names, wanted, process.name):
         if displacements is None:
             displacements = empty((plan.rows, 1, part.steps))
         if part.steps != displacements.shape[2]:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from spivae.dataset import save_npz, simulate
+from spivae.dataset import simulate
 from spivae.errors import SpivaeError
 from spivae.figure.look import Look
 from spivae.figure.spec import Heatmap, encode
 from spivae.figure.terminal import draw
+from spivae.layout import save_npz
 from spivae.plugins import load_plugins
 from spivae.worker.session import Session
 from spivae_plugins.sbm import ScaledBrownianMotion

@@ -13,7 +13,8 @@ from test_loop import SBM, TINY, trained
 
 from spivae.checkpoint import read_header
 from spivae.checkpoint.load import load_checkpoint
-from spivae.dataset import save_npz, simulate_grid
+from spivae.dataset import simulate_grid
+from spivae.layout import save_npz
 from spivae.prediction import predict
 from spivae.training.cells import KEPT_EPOCHS, MAX_CELLS, MAX_MEANS, cell_axes, describe_cells, for_header
 from spivae.training.data import TrainingData, recipe_grid

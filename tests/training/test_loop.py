@@ -14,8 +14,9 @@ from numpy.testing import assert_array_equal
 
 from spivae.checkpoint import read, read_header
 from spivae.checkpoint.load import load_checkpoint
-from spivae.dataset import save_npz, simulate_grid
+from spivae.dataset import simulate_grid
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.layout import save_npz
 from spivae.model.paths import losses
 from spivae.model.scaled import ScaledWaveNetVAE
 from spivae.model.vae import WaveNetVAE

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spivae.dataset import Grid, simulate_npz
+from spivae.dataset import Grid
+from spivae.layout import simulate_npz
 from spivae.plugins import load_plugins
 from spivae.training.memory import needed_memory, peak
 from spivae.training.recipe import Recipe, with_overrides

@@ -12,9 +12,10 @@ import pytest
 
 import spivae.worker.memory
 from spivae.analysis import declared_options
-from spivae.dataset import Grid, save_npz, simulate_grid
+from spivae.dataset import Grid, simulate_grid
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.figure.spec import encode
+from spivae.layout import save_npz
 from spivae.plugins import load_plugins
 from spivae.worker.memory import Memory, ask
 from spivae.worker.results import Results

@@ -9,9 +9,10 @@ from spivae import scratch
 from spivae.analysis import DataOptions
 from spivae.api import Parameter, Process
 from spivae.checkpoint import Checkpoint
-from spivae.dataset import Grid, save_npz, simulate_grid
+from spivae.dataset import Grid, simulate_grid
 from spivae.errors import SpivaeError
 from spivae.grids import wide_grid
+from spivae.layout import save_npz
 from spivae.worker import trajectories
 from spivae_plugins.sbm import ScaledBrownianMotion
 
