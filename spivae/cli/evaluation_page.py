@@ -118,12 +118,13 @@ def _encodes(found: Identified | None) -> tuple[str, str]:
         return "", ""
     if not found.expression:
         return "", found.reason
-    words = found.expression + (", folded" if found.folded else "")
+    words = found.expression
     if found.t_star is not None:
-        words += f", t* = {found.t_star:.3g}"
+        # the best time, with its error, in place of the one of the expression's own terms
+        words = f"{words.partition(', t* =')[0]}, t* = {found.t_star:.3g}"
         if found.t_star_sd is not None:
             words += f" ± {float(f'{found.t_star_sd:.2g}'):g}"
-    return f"{found.r2:.3f}", words
+    return f"{found.r2:.3f}", words + (", folded" if found.folded else "")
 
 
 def _accuracy(found: Evaluation) -> Iterator[str]:

@@ -14,6 +14,7 @@ from spivae.cli.evaluation_page import show
 from spivae.dataset import Grid
 from spivae.evaluation import Evaluation, compare, evaluate
 from spivae.evaluation.knowledge import BAYES, LATENTS
+from spivae.identification import Identified
 from spivae.model.vae import WaveNetVAE
 from spivae_plugins.sbm import ScaledBrownianMotion
 
@@ -147,3 +148,12 @@ def test_a_folded_latent_is_called_so(found: Evaluation, capsys: pytest.CaptureF
     )
     assert ", folded" in printed(folded, SBM, capsys)
     assert ", folded" not in printed(found, SBM, capsys)
+
+
+def test_the_time_that_a_latent_refers_to_is_told_once_with_its_error(
+    found: Evaluation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    item = Identified(0, "ln(α D t*^(α-1)), t* = 158", r2=0.9, t_star=160.2, t_star_sd=13.6)
+    page = printed(dataclasses.replace(found, identified=[item]), SBM, capsys)
+    assert "ln(α D t*^(α-1)), t* = 160 ± 14" in page
+    assert page.count("t* =") == 1
