@@ -18,8 +18,9 @@ from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.screen import Screen
 
+from spivae import wording
 from spivae.errors import SpivaeError
-from spivae_tui import text, themes
+from spivae_tui import themes
 from spivae_tui.actions import bindings, readable
 from spivae_tui.messages import ExportSaid
 from spivae_tui.screens.browse import BrowseScreen
@@ -128,7 +129,7 @@ class SpivaeApp(App[int]):
         except (SpivaeError, OSError) as error:
             self.notify(str(error), severity="error", title="Results cannot be cleared", markup=False)
             return
-        words = f"{text.plural(removed.entries, 'result')} removed, {text.size(removed.size)}."
+        words = f"{wording.plural(removed.entries, 'result')} removed, {wording.size(removed.size)}."
         self.notify(words, title="Results cache", timeout=3)
 
     # Exports

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from spivae import wording
 from spivae_tui import text
 
 if TYPE_CHECKING:
     from spivae.checkpoint import Checkpoint
-
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def steps_predicted(checkpoint: Checkpoint) -> int | None:
@@ -23,37 +22,19 @@ def steps_predicted(checkpoint: Checkpoint) -> int | None:
     return max(1, length - checkpoint.receptive_field)
 
 
-def value(item: Any) -> str:
-    """An argument in a few characters; a grid as its ends and its length."""
-    if isinstance(item, bool) or item is None:
-        return {True: "yes", False: "no", None: text.NOTHING}[item]
-    if isinstance(item, float):
-        return f"{item:.6g}"
-    if isinstance(item, Mapping):
-        return ", ".join(f"{name} {value(part)}" for name, part in item.items())
-    if isinstance(item, Sequence) and not isinstance(item, str):
-        items = list(item)
-        if len(items) > 6:
-            return f"{value(items[0])} … {value(items[-1])}  ({len(items)} values)"
-        if len(items) > 1 and all(part == items[0] for part in items):
-            return f"{len(items)} × {value(items[0])}"
-        return ", ".join(value(part) for part in items)
-    return str(item)
-
-
 def short(item: Any) -> str:
     """A result in a few characters: numbers to four digits, in lists to two."""
     if isinstance(item, float):
         return f"{item:.4g}"
     if isinstance(item, Sequence) and not isinstance(item, str):
-        parts = [f"{part:.2g}" if isinstance(part, float) else value(part) for part in item]
+        parts = [f"{part:.2g}" if isinstance(part, float) else wording.short(part) for part in item]
         return " ".join(parts) or "none"
-    return value(item)
+    return wording.short(item)
 
 
 def arguments(mapping: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Names and short values of arguments."""
-    return ((str(name), value(item)) for name, item in mapping.items())
+    return ((str(name), wording.short(item)) for name, item in mapping.items())
 
 
 def metrics_line(metrics: Mapping[str, Any], steps: int | None = None) -> list[str]:
@@ -63,14 +44,13 @@ def metrics_line(metrics: Mapping[str, Any], steps: int | None = None) -> list[s
     if beta is not None:
         in_units = text.true_beta(beta, steps)
         parts.append(
-            f"beta {text.scientific(beta)}"
-            + (f" (×{steps} = {in_units:.3g})" if in_units is not None else "")
+            f"beta {wording.power(beta)}" + (f" (×{steps} = {in_units:.3g})" if in_units is not None else "")
         )
     for key, label in (("nll", "NLL"), ("neg_elbo", "-ELBO")):
         if metrics.get(key) is not None:
-            parts.append(f"{label} {text.number(metrics[key])}")
+            parts.append(f"{label} {wording.fixed(metrics[key])}")
     if metrics.get("kl") is not None:
-        parts.append(f"KL {text.nats(metrics['kl'])} nats")
+        parts.append(f"KL {wording.nats(metrics['kl'])} nats")
     return parts
 
 
@@ -90,7 +70,6 @@ def bars(
     """Index, label, bar of `width` cells and number of each value, the largest first."""
     largest = max((abs(item) for item in values), default=0.0) or 1.0
     for index in sorted(range(len(values)), key=lambda at: -values[at]):
-        filled = max(0.0, values[index]) / largest * max(1, width)
-        blocks = "█" * int(filled) + EIGHTHS[int((filled % 1) * 8)].strip()
-        bar = "#" * round(filled) if ascii_only else blocks
-        yield index, f"z{index}", bar.ljust(max(1, width)), text.nats(values[index])
+        share = max(0.0, values[index]) / largest
+        bar = "#" * round(share * max(1, width)) if ascii_only else wording.bar(share, max(1, width))
+        yield index, f"z{index}", bar.ljust(max(1, width)), wording.nats(values[index])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from spivae import wording
 from spivae_tui import text
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Piece(NamedTuple):
 def duration(seconds: float | None) -> str:
     """A time span in its two largest units: 42 s, 5 min 10 s, 2 h 05 min, 3 d 4 h."""
     if seconds is None or not math.isfinite(seconds):
-        return text.NOTHING
+        return wording.NOTHING
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -49,7 +50,7 @@ def duration(seconds: float | None) -> str:
 def roughly(seconds: float | None) -> str:
     """A time span that one reads off: under a minute, 5 min, 1 h 40 min."""
     if seconds is None or not math.isfinite(seconds):
-        return text.NOTHING
+        return wording.NOTHING
     minutes = round(seconds / 60)
     if minutes < 1:
         return "under a minute"
@@ -111,18 +112,18 @@ def detail_line(view: RunView) -> list[Piece]:
         beta = view.last.get("beta")
         in_units = text.true_beta(beta, recipe.model_args.predicted if recipe else None)
         units = f" = {in_units:.3g}/{recipe.model_args.predicted}" if in_units is not None and recipe else ""
-        pieces.append(Piece(f"beta {text.scientific(beta)}{units}", drop=3))
-        pieces.append(Piece(f"lr {text.scientific(_two_digits(view.last.get('lr')))}", drop=5))
+        pieces.append(Piece(f"beta {wording.power(beta)}{units}", drop=3))
+        pieces.append(Piece(f"lr {wording.power(_two_digits(view.last.get('lr')))}", drop=5))
     if view.epochs:
         newest = view.epochs[-1]
-        pieces.append(Piece(f"-ELBO {text.number(newest.get('neg_elbo'))}", "strong", drop=1))
+        pieces.append(Piece(f"-ELBO {wording.fixed(newest.get('neg_elbo'))}", "strong", drop=1))
         alive, kl = newest.get("surviving"), newest.get("kl") or ()
         if alive is not None and kl:
             pieces.append(Piece(f"{len(alive)} of {len(kl)} latents alive", drop=4))
     elif view.loss is not None:
-        pieces.append(Piece(f"loss {text.number(view.loss, 3)}", "strong", drop=1))
+        pieces.append(Piece(f"loss {wording.fixed(view.loss, 3)}", "strong", drop=1))
     if info.host:
-        threads = f", {text.plural(info.threads, 'thread')}" if info.threads else ""
+        threads = f", {wording.plural(info.threads, 'thread')}" if info.threads else ""
         pieces.append(Piece(f"{info.host} pid {info.pid}{threads}", "muted", drop=6))
     return pieces
 
@@ -132,10 +133,10 @@ def usage(used: Usage | None) -> list[str]:
     if used is None or used.memory is None:
         return []
     words = [] if used.cpu is None else [f"CPU {used.cpu:.0f} %"]
-    words.append(text.size(used.memory))
+    words.append(wording.size(used.memory))
     if used.gpu is not None or used.gpu_memory is not None:
         parts = ["GPU"] + ([] if used.gpu is None else [f"{used.gpu:.0f} %"])
-        words.append(" ".join(parts + ([text.size(used.gpu_memory)] if used.gpu_memory else [])))
+        words.append(" ".join(parts + ([wording.size(used.gpu_memory)] if used.gpu_memory else [])))
     return words
 
 
@@ -146,7 +147,7 @@ def readings(found: Sequence[Reading]) -> str:
 
 def short(value: float | None) -> str:
     """A value read off a curve, to four digits."""
-    return text.NOTHING if value is None else f"{value:.4g}"
+    return wording.NOTHING if value is None else f"{value:.4g}"
 
 
 def _two_digits(value: float | None) -> float | None:
@@ -156,7 +157,7 @@ def _two_digits(value: float | None) -> float | None:
 
 def ago(seconds: float) -> str:
     """`just now`, `5 min ago`."""
-    since = text.age(seconds)
+    since = wording.age(seconds)
     return "just now" if since == "now" else f"{since} ago"
 
 

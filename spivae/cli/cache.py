@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from spivae.cli import wording
+from spivae import wording
 from spivae.cli.common import common_options
 from spivae.cli.output import emit, emit_json
 

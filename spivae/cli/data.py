@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spivae.cli import common, wording
+from spivae import wording
+from spivae.cli import common
 from spivae.cli.common import ProcessType, assignments, check_out, common_options, number, out_option
 from spivae.cli.output import emit, emit_json
 from spivae.cli.progress import progress_bar

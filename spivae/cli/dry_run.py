@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spivae.cli import wording
+from spivae import wording
 from spivae.cli.output import emit, emit_json
 from spivae.cli.table import pairs
 

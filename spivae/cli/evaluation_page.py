@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from spivae.cli.output import Styled, emit, paint
 from spivae.cli.table import Cell, Column, pairs, table
-from spivae.cli.wording import fixed, nats, power
 from spivae.model.latents import SURVIVING_KL
+from spivae.wording import fixed, nats, power
 
 if TYPE_CHECKING:
     from spivae.accuracy import Accuracy

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.cli import common, wording
+from spivae import wording
+from spivae.cli import common
 from spivae.cli.common import (
     ProcessType,
     assignments,

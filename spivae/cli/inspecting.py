@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.cli import common, wording
+from spivae import wording
+from spivae.cli import common
 from spivae.cli.common import checkpoint_argument, common_options
 from spivae.cli.output import emit, emit_json, paint, width
 from spivae.cli.table import Column, pairs, table, wrap

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.cli import common, wording
+from spivae import wording
+from spivae.cli import common
 from spivae.cli.common import common_options
 from spivae.cli.output import Styled, emit, emit_json, paint, width
 from spivae.cli.table import Column, table
@@ -117,7 +119,7 @@ def _row(entry: Entry) -> list[str | Styled]:
         wording.survivors(metrics),
         wording.NOTHING if entry.parameters is None else f"{entry.parameters:,}",
         wording.size(entry.size),
-        wording.age(entry.modified),
+        wording.age(time.time() - entry.modified),
     ]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from spivae.cli import common, wording
+from spivae import wording
+from spivae.cli import common
 from spivae.cli.common import check_out, checkpoint_argument, common_options, out_option
 from spivae.cli.output import emit, emit_json
 from spivae.cli.progress import progress_bar

@@ -13,8 +13,8 @@ from spivae.cli.device_option import device_option
 from spivae.cli.output import note
 from spivae.cli.processes import processes_options
 from spivae.cli.slurm_options import chosen, slurm_options
-from spivae.cli.wording import plural
 from spivae.errors import SpivaeError
+from spivae.wording import plural
 
 if TYPE_CHECKING:
     from spivae.training.processes import Processes

@@ -8,8 +8,8 @@ import click
 
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.output import emit, emit_json
-from spivae.cli.wording import plural
 from spivae.errors import SpivaeError
+from spivae.wording import plural
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spivae.cli import wording
+from spivae import wording
 from spivae.cli.listing import STATES
 from spivae.cli.output import Styled
 from spivae.cli.table import Column, table
@@ -63,7 +63,7 @@ def _row(run: Mapping[str, Any], fields: Mapping[str, str], best: str | None) ->
         Styled(run["id"], style),
         *(wording.short(run["settings"].get(path)) for path in fields),
         Styled(state, STATES.get(state, "bad" if state == "broken" else "")),
-        wording.NOTHING if run["epochs"] is None else f"{run['epoch']:.4g}/{run['epochs']}",
+        wording.NOTHING if run["epochs"] is None else wording.epochs(run["epoch"], run["epochs"]),
         Styled(wording.fixed(metrics.get("neg_elbo")), style),
         wording.fixed(metrics.get("nll")),
         wording.nats(metrics.get("kl")),

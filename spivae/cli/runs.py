@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from spivae.cli import wording
+from spivae import wording
 from spivae.cli.common import common_options, run_dir_option
 from spivae.cli.listing import STATES
 from spivae.cli.output import Styled, emit, emit_json, paint
@@ -101,7 +102,7 @@ def _row(document: dict[str, Any]) -> list[str | Styled]:
     metrics, state = document["metrics"], document["state"] or "broken"
     epoch = wording.NOTHING
     if document["epochs"] is not None:
-        epoch = f"{document['epoch']:.4g}/{document['epochs']}"
+        epoch = wording.epochs(document["epoch"], document["epochs"])
     return [
         document["id"],
         Styled(state, STATES.get(state, "bad" if state == "broken" else "")),
@@ -113,5 +114,5 @@ def _row(document: dict[str, Any]) -> list[str | Styled]:
         wording.nats(metrics.get("kl")),
         " ".join(document["tags"]),
         document["host"] or (f"job {document['job']}" if document["job"] else ""),
-        wording.age(document["created"]),
+        wording.age(time.time() - document["created"]),
     ]

@@ -9,8 +9,8 @@ import click
 
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.output import emit, emit_json
-from spivae.cli.wording import plural
 from spivae.errors import WorkFailed
+from spivae.wording import plural
 
 if TYPE_CHECKING:
     from spivae.training.run import Run

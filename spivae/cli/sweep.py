@@ -15,8 +15,8 @@ from spivae.cli.output import emit, emit_json, note, paint
 from spivae.cli.run_table import best_id, ordered, run_table
 from spivae.cli.slurm_options import chosen as chosen_for_slurm
 from spivae.cli.slurm_options import slurm_options
-from spivae.cli.wording import plural
 from spivae.errors import SpivaeError
+from spivae.wording import plural
 
 if TYPE_CHECKING:
     from spivae.slurm.options import Options

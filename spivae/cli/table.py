@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from spivae.cli import output
 from spivae.cli.output import Styled
-from spivae.cli.wording import NOTHING
+from spivae.wording import NOTHING
 
 GAP = "  "
 Cell = str | Styled

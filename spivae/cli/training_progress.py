@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from spivae.cli import wording
+from spivae import wording
 from spivae.cli.dry_run import computing
 from spivae.cli.output import note
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.cli import wording
+from spivae import wording
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.listing import STATES
 from spivae.cli.output import emit, emit_json, is_terminal

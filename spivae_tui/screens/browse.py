@@ -14,8 +14,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 from textual.worker import Worker, WorkerState
 
+from spivae import wording
 from spivae.errors import SpivaeError
-from spivae_tui import text, watching
+from spivae_tui import watching
 from spivae_tui.actions import bindings
 from spivae_tui.listing import Listing, is_broken
 from spivae_tui.messages import EntriesFound, ScanEnded
@@ -194,7 +195,7 @@ class BrowseScreen(RunControlScreen):
 
     def _show_remark(self) -> None:
         checkpoints, runs, broken = self.listing.counts()
-        parts = [text.plural(checkpoints, "checkpoint"), text.plural(runs, "run")]
+        parts = [wording.plural(checkpoints, "checkpoint"), wording.plural(runs, "run")]
         if broken:
             parts.append(f"{broken:,} broken")
         if self.listing.filter:

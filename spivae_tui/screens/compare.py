@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from spivae_tui import text
+from spivae import wording
 from spivae_tui.actions import bindings
 from spivae_tui.screens.base import STYLES
 from spivae_tui.screens.run_control import GOING, Chosen, RunControlScreen
@@ -86,7 +86,7 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         return self.query_one("#compared-curves", PlotView)
 
     def on_mount(self) -> None:
-        self.title_bar.show(remark=text.plural(len(self.paths), "run"))
+        self.title_bar.show(remark=wording.plural(len(self.paths), "run"))
         self._tick()
         self.set_interval(POLL_SECONDS, self._tick)
 
@@ -162,7 +162,7 @@ class CompareScreen(ViewingScreen, RunControlScreen):
     def _show_remark(self) -> None:
         rows = self.table.rows
         running = sum(run.view.state in GOING for run in rows)
-        remark = [text.plural(len(rows), "run"), f"{running} going on"]
+        remark = [wording.plural(len(rows), "run"), f"{running} going on"]
         if self.shows_differences:
             shown = self.differences.shown
             remark.append("what differs" if len(shown) >= len(rows) else f"{shown[0] + 1} to {shown[-1] + 1}")
@@ -184,7 +184,7 @@ class CompareScreen(ViewingScreen, RunControlScreen):
         words = ""
         if broken:
             told = here if here is not None and here.error else broken[0]
-            more = f"  ({text.plural(len(broken), 'run')} cannot be read)" if len(broken) > 1 else ""
+            more = f"  ({wording.plural(len(broken), 'run')} cannot be read)" if len(broken) > 1 else ""
             words = f"✗ {told.error}{more}"
         line = self.query_one("#compared-problem", Static)
         if str(line.content) != words:

@@ -14,9 +14,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from spivae import wording
 from spivae.errors import SpivaeError
 from spivae.following.follower import RunFollower, RunView
-from spivae_tui import run_words, text
+from spivae_tui import run_words
 from spivae_tui.actions import bindings
 from spivae_tui.run_words import Piece
 from spivae_tui.screens.base import STYLES
@@ -269,7 +270,8 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
     def _tell_the_end(self, view: RunView) -> None:
         if view.state == "finished":
             newest = view.epochs[-1] if view.epochs else {}
-            words = f"-ELBO {text.number(newest.get('neg_elbo'))}. ⏎ opens its checkpoint." if newest else ""
+            loss = wording.fixed(newest.get("neg_elbo"))
+            words = f"-ELBO {loss}. ⏎ opens its checkpoint." if newest else ""
             self.notify(words, title=f"{view.info.id} has finished", markup=False)
         elif view.state == "stopped":
             self.notify("⏎ opens what it had learned.", title=f"{view.info.id} has stopped", markup=False)

@@ -11,8 +11,8 @@ from textual.containers import Container, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
+from spivae import wording
 from spivae.errors import SpivaeError
-from spivae_tui import text
 from spivae_tui.actions import bindings
 from spivae_tui.screens.base import STYLES, SpivaeScreen
 from spivae_tui.widgets.row_list import Cell, Column, Role, RowList
@@ -76,7 +76,7 @@ class PluginsScreen(SpivaeScreen):
     def _show(self, infos: list[PluginInfo]) -> None:
         counts = [(sum(info.status == status for info in infos), status) for status in STATUS_ORDER]
         words = [f"{count} {status}" for count, status in counts if count and status != "ok"]
-        self.title_bar.show(remark=" · ".join([text.plural(len(infos), "plugin"), *words]))
+        self.title_bar.show(remark=" · ".join([wording.plural(len(infos), "plugin"), *words]))
         self.plugins.show(sorted(infos, key=lambda info: STATUS_ORDER.index(info.status)), 0)
         self.refresh_bindings()
 
@@ -145,7 +145,7 @@ def _cell(info: PluginInfo, key: str) -> Cell:
     if key == "status":
         return Cell(info.status, ROLES[info.status])
     if key == "provides":
-        return Cell(", ".join(info.provides) or text.NOTHING, "" if info.provides else "muted")
+        return Cell(", ".join(info.provides) or wording.NOTHING, "" if info.provides else "muted")
     if key == "name":
         return Cell(info.name, "bad" if info.status == "error" else "")
     return Cell(str(getattr(info, key)), "muted")

@@ -8,8 +8,8 @@ from typing import Literal, NamedTuple
 from textual import on, work
 from textual.widget import Widget
 
+from spivae import wording
 from spivae.errors import SpivaeError
-from spivae_tui import text
 from spivae_tui.actions import in_scope
 from spivae_tui.screens.base import SpivaeScreen
 from spivae_tui.widgets.run_line import RunLine
@@ -210,4 +210,4 @@ class RunControlScreen(SpivaeScreen):
 
 
 def _names(runs: Sequence[Chosen]) -> str:
-    return runs[0].name if len(runs) == 1 else text.plural(len(runs), "run")
+    return runs[0].name if len(runs) == 1 else wording.plural(len(runs), "run")

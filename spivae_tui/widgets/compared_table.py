@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from spivae_tui import text
+from spivae import wording
 from spivae_tui.run_words import short
 from spivae_tui.widgets.entry_list import left_words, state_cell
 from spivae_tui.widgets.row_list import Cell, Column, RowList, place
@@ -97,15 +97,15 @@ class ComparedTable(RowList):
         if key == "tags":
             return Cell(_tags(run), "accent")
         if key == "epoch" and not run.view.epoch and run.error:
-            return Cell(text.NOTHING, "muted")
+            return Cell(wording.NOTHING, "muted")
         if key == "epoch":
-            return Cell(f"{view.epoch:.4g}/{view.info.epochs}", "muted")
+            return Cell(wording.epochs(view.epoch, view.info.epochs), "muted")
         if key == "kl":
-            return Cell(text.nats(metrics.get("kl")))
+            return Cell(wording.nats(metrics.get("kl")))
         if key == "surviving":
-            return Cell(text.surviving(metrics))
+            return Cell(wording.survivors(metrics))
         if key in ("neg_elbo", "nll"):
-            return Cell(text.number(metrics.get(key)), "strong" if best and key == "neg_elbo" else "")
+            return Cell(wording.fixed(metrics.get(key)), "strong" if best and key == "neg_elbo" else "")
         return Cell(setting(run, key), "accent")
 
     def _at_cursor(self, run: Compared, key: str) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from spivae_tui import text
+from spivae import wording
 from spivae_tui.listing import is_broken, kind_label
 from spivae_tui.widgets.row_list import Cell, Column, Role, RowList
 
@@ -60,20 +60,21 @@ class EntryList(RowList):
         if key == "kind":
             return Cell(kind_label(entry), "bad" if is_broken(entry) else _state(entry))
         if key == "process":
-            return Cell(entry.process or text.NOTHING, "" if entry.process else "muted")
+            return Cell(entry.process or wording.NOTHING, "" if entry.process else "muted")
         if key == "size":
-            return Cell(text.size(entry.size) if entry.size else text.NOTHING, "muted")
+            return Cell(wording.size(entry.size) if entry.size else wording.NOTHING, "muted")
         if key == "age" and entry.left is not None:
             return Cell(left_words(entry.left), "strong")
         if key == "age":
-            return Cell(text.age(self._now() - entry.modified) if entry.modified else text.NOTHING, "muted")
+            age = wording.age(self._now() - entry.modified) if entry.modified else wording.NOTHING
+            return Cell(age, "muted")
         value = {
-            "beta": lambda: text.scientific(metrics.get("beta"), 1),
-            "nll": lambda: text.number(metrics.get("nll")),
-            "kl": lambda: text.nats(metrics.get("kl")),
-            "surviving": lambda: text.surviving(metrics),
+            "beta": lambda: wording.power(metrics.get("beta"), 1),
+            "nll": lambda: wording.fixed(metrics.get("nll")),
+            "kl": lambda: wording.nats(metrics.get("kl")),
+            "surviving": lambda: wording.survivors(metrics),
         }[key]()
-        return Cell(value, "muted" if value == text.NOTHING else "")
+        return Cell(value, "muted" if value == wording.NOTHING else "")
 
 
 def _state(entry: Entry) -> Role:

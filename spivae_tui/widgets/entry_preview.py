@@ -9,6 +9,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
+from spivae import wording
 from spivae_tui import text
 from spivae_tui.describe import arguments, bars, latents_words, metrics_line, steps_predicted
 from spivae_tui.listing import is_broken
@@ -90,8 +91,8 @@ class EntryPreview(Widget):
                 yield fact("trained by", entry.where)
             if entry.tags:
                 yield fact("tags", " ".join(entry.tags))
-        yield fact("process", entry.process or text.NOTHING)
-        yield fact("format", entry.format or text.NOTHING)
+        yield fact("process", entry.process or wording.NOTHING)
+        yield fact("format", entry.format or wording.NOTHING)
         if entry.parameters:
             yield fact("parameters", f"{entry.parameters:,}")
         if self.header is not None:
@@ -122,13 +123,13 @@ class EntryPreview(Widget):
             in_units = text.true_beta(beta, steps)
             yield (
                 "beta",
-                text.scientific(beta) + (f" (×{steps} = {in_units:.3g})" if in_units is not None else ""),
+                wording.power(beta) + (f" (×{steps} = {in_units:.3g})" if in_units is not None else ""),
             )
         if metrics.get("nll") is not None:
-            yield "NLL", f"{text.number(metrics['nll'])} nats/step"
+            yield "NLL", f"{wording.fixed(metrics['nll'])} nats/step"
         if metrics.get("neg_elbo") is not None:
-            yield "-ELBO", f"{text.number(metrics['neg_elbo'])} nats/step"
+            yield "-ELBO", f"{wording.fixed(metrics['neg_elbo'])} nats/step"
         if metrics.get("kl") is not None:
-            yield "KL", f"{text.nats(metrics['kl'])} nats"
+            yield "KL", f"{wording.nats(metrics['kl'])} nats"
         if metrics.get("epoch") is not None:
             yield "epoch", f"{metrics['epoch']:g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spivae_tui import text
+from spivae import wording
 from spivae_tui.widgets.row_list import Cell, Column, RowList
 
 COLUMNS = (
@@ -43,11 +43,11 @@ class EpochTable(RowList):
         if key == "phase":
             return Cell(str(row.get("phase", 0) + 1), "muted")
         if key == "beta":
-            return Cell(text.scientific(row.get("beta")), "muted")
+            return Cell(wording.power(row.get("beta")), "muted")
         if key == "kl":
             kl = row.get("kl") or ()
-            return Cell(text.nats(sum(kl)) if kl and None not in kl else text.NOTHING)
+            return Cell(wording.nats(sum(kl)) if kl and None not in kl else wording.NOTHING)
         if key == "surviving":
             alive, kl = row.get("surviving"), row.get("kl") or ()
-            return Cell(f"{len(alive)}/{len(kl)}" if alive is not None and kl else text.NOTHING)
-        return Cell(text.number(row.get(key)), "strong" if key == "neg_elbo" and best else "")
+            return Cell(f"{len(alive)}/{len(kl)}" if alive is not None and kl else wording.NOTHING)
+        return Cell(wording.fixed(row.get(key)), "strong" if key == "neg_elbo" and best else "")

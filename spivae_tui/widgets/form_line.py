@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from spivae_tui.text import NOTHING
+from spivae.wording import NOTHING
 
 if TYPE_CHECKING:
     from spivae_tui.recipe_form import FormField

@@ -70,7 +70,7 @@ async def test_data_and_model_arguments_stand_side_by_side() -> None:
             [tuple(fact[:2]) for fact in screen.query_one(f"#{part}-arguments", RowList).rows]
             for part in ("data", "model")
         )
-        assert ("alpha", "0.2 … 1.8  (21 values)") in data
+        assert ("alpha", "0.2 … 1.8 (21 values)") in data
         assert ("N", "476") in data
         assert ("nf", "4 × 16") in model
         assert ("num_mixtures", "1") in model

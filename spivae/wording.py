@@ -1,9 +1,8 @@
-"""How values are written: short, aligned, with a dash for what is not known."""
+"""How values are written by commands and in the app: short, aligned, with a dash for what is not known."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,13 +24,13 @@ def nats(value: float | None) -> str:
     return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def power(value: float | None) -> str:
-    """A short power of ten: 0.005 is 5e-3."""
+def power(value: float | None, decimals: int = 2) -> str:
+    """A short power of ten: 0.005 is 5e-3, 0.00272 is 2.72e-3, and 2.7e-3 to one decimal."""
     if value is None or not math.isfinite(value):
         return NOTHING
     if value == 0:
         return "0"
-    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa, exponent = f"{value:.{decimals}e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
@@ -45,9 +44,8 @@ def size(count: int) -> str:
     return f"{value:.0f} {unit}" if unit == "B" or value >= 99.95 else f"{value:.1f} {unit}"
 
 
-def age(then: float, now: float | None = None) -> str:
-    """How long ago a time (seconds since the epoch) was, in one unit."""
-    seconds = (time.time() if now is None else now) - then
+def age(seconds: float) -> str:
+    """How long ago, in one unit: now, 5 min, 3 h, 12 d, 4 mo, 2 y."""
     if seconds < 60:
         return "now"
     for limit, unit, length in ((3600, "min", 60), (86400, "h", 3600), (60 * 86400, "d", 86400)):
@@ -65,6 +63,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def epochs(done: float, total: int) -> str:
+    """How far a training is: 2.75/12. Rounded down, so that only the end is whole."""
+    return f"{math.floor(100 * done + 1e-6) / 100:g}/{total}"
 
 
 def survivors(metrics: Mapping[str, Any]) -> str:
