@@ -9,7 +9,7 @@ import click
 
 from spivae.cli import wording
 from spivae.cli.common import common_options, run_dir_option
-from spivae.cli.listing import STATES
+from spivae.cli.listing import STATES, tell_of_ended_queues
 from spivae.cli.output import Styled, emit, emit_json, paint
 from spivae.cli.table import Column, table
 from spivae.errors import SpivaeError
@@ -38,7 +38,7 @@ def runs(tag: str | None, run_dir: Path, as_json: bool) -> None:
 
     --json: a list of {id, path, state ("queued" | "running" | "stopped" | "finished" | "failed" | "lost"),
     epoch, epochs, step, steps, metrics, host, pid, launcher ("local" | "slurm"), job (Slurm's number or
-    null), created, tags, error}.
+    null), created, tags, error, why (what keeps it from beginning, or "")}.
     """
     found = [document for document in documents(run_dir) if tag is None or tag in document["tags"]]
     if as_json:
@@ -58,6 +58,7 @@ def runs(tag: str | None, run_dir: Path, as_json: bool) -> None:
         emit()
         for document in broken:
             emit(paint(f"{document['id']}: ", "bad") + " ".join(str(document["error"]).split()))
+    tell_of_ended_queues(document["why"] for document in found)
 
 
 def documents(base: Path) -> list[dict[str, Any]]:
@@ -73,6 +74,7 @@ def documents(base: Path) -> list[dict[str, Any]]:
         document |= dict.fromkeys(("epoch", "epochs", "step", "steps"))
         document |= {"metrics": entry.metrics, "host": None, "pid": None, "launcher": None, "job": None}
         document |= {"created": entry.modified, "tags": entry.tags, "error": entry.error}
+        document["why"] = entry.why
         try:
             run = Run.open(entry.path)
         except SpivaeError as error:
@@ -81,7 +83,7 @@ def documents(base: Path) -> list[dict[str, Any]]:
             info = run.info
             document |= {
                 "id": info.id,
-                "state": run.state(),
+                "state": entry.state,
                 "epoch": entry.metrics.get("epoch", 0),
                 "epochs": info.epochs,
                 "step": entry.metrics.get("step", 0),

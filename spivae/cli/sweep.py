@@ -84,7 +84,7 @@ def sweep(
 
     --json: {id, path}, with --slurm also job; with --dry-run {runs [settings], jobs, threads}, with --slurm
     {script}; of a sweep {id, path, grid, jobs, threads, best, runs [{id, path, settings, state, epoch,
-    epochs, step, steps, metrics, job}]}, best the id of the run with the lowest -ELBO.
+    epochs, step, steps, metrics, job, why}]}, best the id of the run with the lowest -ELBO.
     """
     from spivae.training.device import AUTO
     from spivae.training.differences import short_names
@@ -170,7 +170,7 @@ def _document(sweep: Sweep) -> dict[str, Any]:
     """The sweep as --json shows it."""
     from spivae.cli.runs import documents
 
-    keys = ("id", "path", "state", "epoch", "epochs", "step", "steps", "metrics", "job")
+    keys = ("id", "path", "state", "epoch", "epochs", "step", "steps", "metrics", "job", "why")
     known = {document["id"]: document for document in documents(sweep.path)}
     runs = [
         {key: known[point.id][key] for key in keys} | {"settings": point.settings}
@@ -191,7 +191,7 @@ def _document(sweep: Sweep) -> dict[str, Any]:
 
 def _tell_queue(sweep: Sweep, runs: list[dict[str, Any]]) -> None:
     """Say where runs wait and nobody starts them."""
-    waiting = sum(run["state"] == "queued" and run["job"] is None for run in runs)
-    if waiting and not sweep.has_queue():
+    waiting = sum(bool(run["why"]) for run in runs)
+    if waiting:
         emit(paint(f"{plural(waiting, 'run')} waiting, but the queue has ended", "warn"))
         emit(paint(f"`spivae resume {sweep.id}` goes on", "muted"))

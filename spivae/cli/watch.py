@@ -80,11 +80,11 @@ def _is_over(view: RunView) -> bool:
 
 
 def _waits(view: RunView) -> str:
-    """For what a run waits that has not begun."""
+    """For what a run waits that has not begun, or why for nothing."""
     from spivae.training.run import Run
     from spivae.training.waiting import waits_for
 
-    return waits_for(Run(view.path, view.info)) if view.state == "queued" else ""
+    return waits_for(Run(view.path, view.info)) if view.state == "queued" else view.why
 
 
 def _document(view: RunView) -> dict[str, Any]:

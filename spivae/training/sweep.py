@@ -19,11 +19,12 @@ import msgspec
 from spivae.cores import usable_threads
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
+from spivae.owner import is_held
 from spivae.slurm.options import Options
 from spivae.slurm.script import literal
 from spivae.training.device import AUTO
 from spivae.training.launch import detached, start
-from spivae.training.lock import Lock, Locked, read_owner
+from spivae.training.lock import Lock, Locked
 from spivae.training.processes import Processes
 from spivae.training.resume import prepare
 from spivae.training.run import Run, run_folder
@@ -213,11 +214,7 @@ class Sweep:
         """Hand the runs that wait to Slurm, as one array."""
         info, runs = self.info, self.runs()
         numbered = {task: runs.get(point.id) for task, point in enumerate(info.points, start=1)}
-        waiting = [
-            (task, run)
-            for task, run in numbered.items()
-            if run is not None and run.state() == "queued" and not run.has_trainer()
-        ]
+        waiting = [(task, run) for task, run in numbered.items() if run is not None and run.is_untaken()]
         if waiting:
             log = self._log_pattern()
             info.job = submit_array(
@@ -244,15 +241,14 @@ class Sweep:
                 if run.state() in ("stopped", "failed", "lost"):
                     with contextlib.suppress(Locked):
                         prepare(run).release()
-                waiting += run.state() == "queued" and not run.has_trainer()
+                waiting += run.is_untaken()
             self.info.slurm = slurm
             self._begin(lock)
         return waiting
 
     def has_queue(self) -> bool:
-        """Whether a process starts its runs, or says so from another host."""
-        owner = read_owner(self.lock_path)
-        return owner is not None and not owner.gone
+        """Whether a process starts its runs, here or on another host."""
+        return is_held(self.lock_path)
 
     def stop(self, wait: float = 0.0, *, force: bool = False) -> list[Run]:
         """Let the queue start no more runs, and ask those that train to save and end; those that go on.
@@ -311,7 +307,7 @@ def _standing(sweep: Sweep) -> tuple[list[Run], list[Run]]:
     """The runs that wait, and those at work, whoever has started them."""
     runs = list(sweep.runs().values())
     active = [run for run in runs if run.has_trainer()]
-    return [run for run in runs if run.state() == "queued" and run not in active], active
+    return [run for run in runs if run.is_untaken()], active
 
 
 def _is_active(run: Run) -> bool:

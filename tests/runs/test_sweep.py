@@ -10,14 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from spivae.catalog import moved_on, scan_runs
 from spivae.errors import SpivaeError
+from spivae.following.follower import RunFollower
 from spivae.training import recipe as recipes
 from spivae.training import sweep as sweeps
-from spivae.training.lock import Lock, Locked, read_owner
+from spivae.training.lock import Lock, Locked, Owner, read_owner
+from spivae.training.resume import prepare
 from spivae.training.run import Run, find_run, list_runs
 from spivae.training.sweep import Sweep, find_sweep, points, read_grid
+from spivae_tui.run_words import advice
 from tests.commands import wait_for
 
 SHORT = ("--set", "training.phase=[{epochs = 1}]")
@@ -67,7 +72,8 @@ def test_each_run_has_the_recipe_of_its_point(sweep: Sweep, tmp_path: Path):
     assert [(table.phase[1].beta, table.seed) for table in tables] == [
         (1e-3, 0), (1e-3, 1), (5e-3, 0), (5e-3, 1),
     ]  # fmt: skip
-    assert [run.state() for run in runs] == ["queued"] * 4
+    with Lock.take(sweep):
+        assert [run.state() for run in runs] == ["queued"] * 4
     assert {run.id for run in list_runs(tmp_path)} == {run.id for run in runs}
     assert find_run(runs[2].id, tmp_path).id == runs[2].id
     found = find_sweep(sweep.id[:9], tmp_path)
@@ -79,6 +85,44 @@ def test_a_wrong_setting_makes_nothing(tiny_recipe: Path, tmp_path: Path):
     with pytest.raises(SpivaeError, match=r"training\.phase\.1\.betta: unknown key"):
         Sweep.create(tmp_path / "runs", recipes.load(tiny_recipe), {"training.phase.1.betta": ["1"]}, jobs=2)
     assert not (tmp_path / "runs").exists()
+
+
+def test_runs_whose_queue_has_ended_wait_for_nothing_and_say_so_everywhere(
+    sweep: Sweep, spivae: Callable[..., Any]
+):
+    first, second, *_ = sweep.runs().values()
+    with Lock.take(sweep):
+        entries = list(scan_runs([sweep.path]))
+        assert {(entry.state, entry.why) for entry in entries} == {("queued", "")}
+        assert moved_on(entries) == []
+        with pytest.raises(Locked, match="is queued"):
+            prepare(first)
+    why = f"not begun, and the queue of {sweep.id} has ended; `spivae resume {sweep.id}` goes on"
+    moved = moved_on(entries)
+    assert [(entry.state, entry.why) for entry in moved] == [("stopped", why)] * 4
+    assert spivae("ls", sweep.path).out.splitlines()[-1] == f"4 runs {why}"
+    assert spivae("watch", first.path).out.splitlines() == [f"stopped: {why}", f"stopped: {first.id}"]
+    assert spivae("logs", first.path, "--follow").err == f"error: {first.id}: has no log; {why}\n"
+    *_, view = RunFollower(str(first.path), Run.open).poll()
+    assert advice(view) == (f"N{why[1:]} with all that wait; r trains this one alone.", "warn")
+    assert first.info.state == "queued"  # nobody has written anything
+    prepare(first).release()
+    assert spivae("stop", second.path).out == f"{second.id}: stopped\n"
+    assert Run.open(second.path).info.state == "stopped"
+    with Lock.take(sweep):
+        assert {entry.state for entry in moved_on(moved)} == {"queued"}
+
+
+def test_a_queue_on_another_host_has_ended_once_it_shows_no_sign_of_life(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+):
+    [first, *_] = sweep.runs().values()
+    sweep.lock_path.write_bytes(msgspec.json.encode(Owner("elsewhere", 1)))
+    assert sweep.has_queue()
+    assert first.state() == "queued"
+    monkeypatch.setattr("spivae.owner.STALE_SECONDS", -1.0)
+    assert not sweep.has_queue()
+    assert first.state() == "stopped"
 
 
 class Trainers:
@@ -102,6 +146,7 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Trainers:
     found = Trainers()
     monkeypatch.setattr(sweeps, "start", found.start)
     monkeypatch.setattr(sweeps, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(sweeps, "idle_threads", lambda: 2)  # whoever else works on this machine
     return found
 
 
@@ -195,6 +240,10 @@ def test_a_sweep_from_the_command_line_to_its_best_run(
     wait_for(lambda: any(run.has_trainer() for run in sweep.runs().values()))
     os.kill(queue.pid, signal.SIGKILL)
     wait_for(lambda: all(not run.has_trainer() for run in sweep.runs().values()))
+    listed = {run["id"]: (run["state"], run["why"]) for run in spivae("runs", *at, "--json").json}
+    why = f"not begun, and the queue of {sweep.id} has ended; `spivae resume {sweep.id}` goes on"
+    assert sorted(listed.values()) == [("finished", ""), ("stopped", why), ("stopped", why)]
+    assert spivae("runs", *at).out.splitlines()[-2:] == ["", f"2 runs {why}"]
     shown = spivae("sweep", sweep.id, *at).out
     assert "finished" in shown
     assert "2 runs waiting, but the queue has ended" in shown
