@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from spivae.cli import wording
+from spivae.cli import sweeps, wording
 from spivae.cli.common import common_options, run_dir_option
 from spivae.cli.listing import STATES, tell_of_ended_queues
 from spivae.cli.output import Styled, emit, emit_json, paint
@@ -31,15 +31,22 @@ COLUMNS = (
 
 @click.command()
 @click.option("--tag", metavar="WORD", help="Only runs with this tag.")
+@click.option(
+    "--sweeps", "as_sweeps", is_flag=True, help="List sweeps: their runs by state, the best result."
+)
 @run_dir_option
 @common_options()
-def runs(tag: str | None, run_dir: Path, as_json: bool) -> None:
+def runs(tag: str | None, as_sweeps: bool, run_dir: Path, as_json: bool) -> None:
     """List trainings, newest first.
 
     --json: a list of {id, path, state ("queued" | "running" | "stopped" | "finished" | "failed" | "lost"),
     epoch, epochs, step, steps, metrics, host, pid, launcher ("local" | "slurm"), job (Slurm's number or
-    null), created, tags, error, why (what keeps it from beginning, or "")}.
+    null), created, tags, error, why (what keeps it from beginning, or "")}; with --sweeps of {id, path,
+    process, grid, runs (how many), states {state: how many}, best (id), metrics (of the best), created, why}.
     """
+    if as_sweeps:
+        sweeps.show_all(run_dir, tag, as_json)
+        return
     found = [document for document in documents(run_dir) if tag is None or tag in document["tags"]]
     if as_json:
         emit_json(found)

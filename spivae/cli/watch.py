@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.cli import wording
+from spivae.cli import watch_sweep, wording
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.listing import STATES
 from spivae.cli.output import emit, emit_json, is_terminal
 from spivae.cli.training_progress import epoch_line
-from spivae.errors import WorkFailed
+from spivae.errors import SpivaeError, WorkFailed
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -39,15 +39,23 @@ _RICH = {"good": "green", "accent": "cyan", "bad": "red", "warn": "yellow"}  # a
 def watch(run: str, once: bool, width: int | None, height: int | None, run_dir: Path, as_json: bool) -> None:
     """Follow a training until it ends: live curves in a terminal, else a line an epoch.
 
-    Ctrl-C leaves it; the training goes on. RUN is an id, its unique beginning, or a path. The exit code is 1
-    where the training has failed or its trainer is gone.
+    Ctrl-C leaves it; the training goes on. RUN is an id, its unique beginning, or a path; of a sweep, the
+    table of its runs is followed, or a line a change. The exit code is 1 where the training, or one of the
+    sweep, has failed or its trainer is gone.
 
     --json: {id, path, state, epoch, epochs, step, steps, seconds, last (the newest validation)}, when the run
-    has ended, or with --once as it stands now.
+    has ended, or with --once as it stands now; of a sweep, what `spivae sweep SWEEP --json` answers.
     """
     from spivae.following.follower import RunFollower
     from spivae.training.run import Run, find_run
+    from spivae.training.sweep import find_sweep
 
+    sweep = find_sweep(run, run_dir)
+    if sweep is not None:
+        if width is not None or height is not None:
+            raise SpivaeError(f"{sweep.id}: a sweep is shown as a table; --width and --height are for curves")
+        watch_sweep.follow(sweep, once, as_json)
+        return
     found = find_run(run, run_dir)
     follower = RunFollower(str(found.path), Run.open)
     if as_json:

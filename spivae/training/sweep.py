@@ -140,6 +140,11 @@ class Sweep:
         return self.info.id
 
     @property
+    def process(self) -> str:
+        """The process whose name its runs' ids begin with."""
+        return self.id.removeprefix("sweep-").rsplit("-", 3)[0]
+
+    @property
     def job_id(self) -> str | None:
         """The number of the array that its runs were handed to Slurm as the last time."""
         return self.info.job
