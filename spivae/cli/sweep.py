@@ -138,7 +138,8 @@ def _start(
     """A sweep that has begun; with `dry_run` one of which nothing is made. Raises SpivaeError."""
     from spivae.cli.train import read_recipe
     from spivae.training.slurm import threads_of_each
-    from spivae.training.sweep import Sweep, applied, at_once, points, read_grid
+    from spivae.training.sweep import Sweep, at_once
+    from spivae.training.sweep_grid import applied, points, read_grid
 
     chosen, values = read_recipe(recipe, overrides), read_grid(grid)
     plugins = common.plugins()

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import math
 import os
-import re
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,15 +27,14 @@ from spivae.training.resume import prepare
 from spivae.training.run import Run, run_folder
 from spivae.training.slurm import array_script, begin, submit_array, withdraw
 from spivae.training.stopping import end
+from spivae.training.sweep_grid import applied, points
 from spivae.training.threads import idle_threads
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
 
-MOST_RUNS = 10_000
 _LOOK_SECONDS = 0.5
 _QUEUE_SECONDS = 5.0  # until a queue that is to stop is gone
-_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -367,54 +363,3 @@ def sweep_of(run: Run) -> Sweep | None:
     """The sweep that a run is one of, if any. Raises SpivaeError where its sweep.json is broken."""
     folder = run.path.resolve().parent
     return Sweep.open(folder) if (folder / "sweep.json").is_file() else None
-
-
-def points(grid: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """Every combination of the values. Raises SpivaeError where there are none, or too many."""
-    count = math.prod(map(len, grid.values())) if grid else 0
-    if not 1 <= count <= MOST_RUNS:
-        raise SpivaeError(f"--grid: makes {count} runs; needs 1 to {MOST_RUNS:,}")
-    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-
-
-def applied(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
-    """The recipe with these settings. Raises SpivaeError with the path of a wrong one."""
-    from spivae.training.recipe import with_overrides
-
-    return with_overrides(recipe, settings)
-
-
-def read_grid(texts: Iterable[str]) -> dict[str, list[str]]:
-    """`a.b=v1,v2` and `a.b=0..4` (both ends included) as values by path. Raises SpivaeError."""
-    grid: dict[str, list[str]] = {}
-    for text in texts:
-        path, equals, values = (part.strip() for part in text.partition("="))
-        if not path or not equals or not values:
-            raise SpivaeError(f"--grid: {text!r} is not of the form a.b=v1,v2 or a.b=0..4")
-        if path in grid:
-            raise SpivaeError(f"--grid: {path} is given twice")
-        grid[path] = _values(values)
-        if len(set(grid[path])) < len(grid[path]):
-            raise SpivaeError(f"--grid: {path}: {values} has a value twice")
-    return grid
-
-
-def _values(text: str) -> list[str]:
-    span = _RANGE.fullmatch(text)
-    if span:
-        first, last = map(int, span.groups())
-        if not 0 <= last - first < MOST_RUNS:
-            raise SpivaeError(f"--grid: {text}: needs a range that rises, of at most {MOST_RUNS:,} values")
-        return [str(value) for value in range(first, last + 1)]
-    # a comma within brackets or braces is part of a value
-    parts, depth = [""], 0
-    for char in text:
-        depth += (char in "[{") - (char in "]}")
-        if char == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += char
-    values = [part.strip() for part in parts]
-    if not all(values):
-        raise SpivaeError(f"--grid: {text!r} has an empty value")
-    return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -21,7 +22,8 @@ from spivae.training import sweep as sweeps
 from spivae.training.lock import Lock, Locked, Owner, read_owner
 from spivae.training.resume import prepare
 from spivae.training.run import Run, find_run, list_runs
-from spivae.training.sweep import Sweep, find_sweep, points, read_grid
+from spivae.training.sweep import Sweep, find_sweep
+from spivae.training.sweep_grid import points, read_grid
 from spivae_tui.run_words import advice
 from tests.commands import wait_for
 
@@ -36,6 +38,8 @@ def sweep(tiny_recipe: Path, tmp_path: Path) -> Sweep:
 
 
 def test_a_grid_gives_every_combination_in_order():
+    assert read_grid(["seed=0..2, 7,9..10"]) == {"seed": ["0", "1", "2", "7", "9", "10"]}
+    assert read_grid(["file='../a'"]) == {"file": ["'../a'"]}
     grid = read_grid(["a.b=1e-3, 5e-3", "seed=0..2", "nf=[4, 4],[8, 8]"])
     assert grid == {"a.b": ["1e-3", "5e-3"], "seed": ["0", "1", "2"], "nf": ["[4, 4]", "[8, 8]"]}
     made = points(grid)
@@ -51,7 +55,13 @@ def test_a_grid_gives_every_combination_in_order():
         (["seed"], "'seed' is not of the form"),
         (["seed="], "'seed=' is not of the form"),
         (["seed=1,,2"], "has an empty value"),
-        (["seed=4..0"], "needs a range that rises"),
+        (["seed=[1,2"], "has a bracket without its other half"),
+        (["seed=4..0"], r"needs a range that rises, as 0\.\.4"),
+        (["seed=0..99999"], "makes 100000 runs; needs at most 10,000"),
+        *(
+            ([f"seed={text}"], rf"'seed={re.escape(text)}': {re.escape(text)} is no range; .* as in 0\.\.4")
+            for text in ("0..", "..4", "0...4", "0..1.5", "0..4..2", "a..b")
+        ),
         (["seed=1,1"], "has a value twice"),
         (["seed=1", "seed=2"], "seed is given twice"),
     ],
@@ -267,6 +277,8 @@ def test_what_is_no_sweep_is_told(spivae: Callable[..., Any], tiny_recipe: Path,
     assert "a new one needs --grid" in refused.err
     refused = spivae("sweep", tiny_recipe, "--run-dir", tmp_path, "--grid", "process.name=sbm,nothing")
     assert "unknown process 'nothing'" in refused.err
+    refused = spivae("sweep", tiny_recipe, "--run-dir", tmp_path, "--grid", "training.seed=1,x")
+    assert refused.err.startswith("error: --grid: training.seed=x: recipe: training.seed: Expected `int`")
     assert not list(tmp_path.iterdir())
 
 
