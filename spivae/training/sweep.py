@@ -234,11 +234,15 @@ class Sweep:
         """Queue again what was stopped, has failed or is lost, and start the queue; how many runs wait.
 
         It is this machine's, or Slurm's with these options. A run that somebody trains meanwhile is left to
-        them. Raises as `launch`; where the queue runs already, nothing has changed.
+        them. Raises as `launch`, and SpivaeError where all have finished; where the queue runs already,
+        nothing has changed.
         """
         with Lock.take(self) as lock:
-            waiting = 0
-            for run in self.runs().values():
+            waiting, runs = 0, self.runs().values()
+            if all(run.state() == "finished" for run in runs):
+                done = "all of its runs have finished" if runs else "has no runs any more"
+                raise SpivaeError(f"{self.id}: {done}; `spivae sweep RECIPE --grid A.B=V1,V2` makes new ones")
+            for run in runs:
                 if run.state() in ("stopped", "failed", "lost"):
                     with contextlib.suppress(Locked):
                         prepare(run).release()
@@ -254,8 +258,11 @@ class Sweep:
     def stop(self, wait: float = 0.0, *, force: bool = False) -> list[Run]:
         """Let the queue start no more runs, and ask those that train to save and end; those that go on.
 
-        They are waited for, and forced, as `spivae.training.stopping.end` does.
+        They are waited for, and forced, as `spivae.training.stopping.end` does. Raises SpivaeError where
+        nothing of it is at work, or going to be.
         """
+        if not self.has_queue() and not any(run.has_trainer() for run in self.runs().values()):
+            raise SpivaeError(f"{self.id}: has already ended; `spivae sweep {self.id}` shows how")
         try:
             self.stop_path.touch()
         except OSError as error:
@@ -297,11 +304,16 @@ def work(sweep: Sweep) -> None:
                 if sweep.stop_path.exists():
                     # `stop` may have looked for trainers just before this one was there to be seen
                     run.request_stop()
-                    return
+                    break
             time.sleep(_LOOK_SECONDS)
             # only those at work are read again and again; all, once others may have been taken up or stopped
-            if not all(map(_is_active, active)):
+            ended = [run for run in active if not _is_active(run)]
+            if ended:
+                for run in ended:
+                    print(f"{run.id}: {_end_of(run)}", flush=True)
                 waiting, active = _standing(sweep)
+        if sweep.stop_path.exists():
+            print("stopped: starts no more runs", flush=True)
 
 
 def _standing(sweep: Sweep) -> tuple[list[Run], list[Run]]:
@@ -317,6 +329,14 @@ def _is_active(run: Run) -> bool:
     except SpivaeError:
         return False  # deleted
     return run.has_trainer()
+
+
+def _end_of(run: Run) -> str:
+    """How a run has ended, in words."""
+    if not run.path.is_dir():
+        return "deleted"
+    state = run.state()
+    return f"{state}: {run.why_ended()}" if state in ("failed", "lost") else state
 
 
 def _has_room(info: SweepInfo) -> bool:

@@ -160,7 +160,9 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Trainers:
     return found
 
 
-def test_the_queue_trains_all_and_never_more_than_it_may(sweep: Sweep, trainers: Trainers):
+def test_the_queue_trains_all_and_never_more_than_it_may(
+    sweep: Sweep, trainers: Trainers, capsys: pytest.CaptureFixture[str]
+):
     runs = list(sweep.runs().values())
     queue = threading.Thread(target=sweeps.work, args=(sweep,))
     queue.start()
@@ -172,6 +174,9 @@ def test_the_queue_trains_all_and_never_more_than_it_may(sweep: Sweep, trainers:
     trainers.end(runs[3])
     queue.join(10)
     assert not queue.is_alive()
+    ends = [line for line in capsys.readouterr().out.splitlines() if "started" not in line]
+    assert ends[0].startswith(f"{runs[0].id}: failed: ")
+    assert ends[1:] == [f"{run.id}: finished" for run in runs[1:]]
     assert not sweep.lock_path.exists()
 
 
@@ -192,7 +197,9 @@ def test_a_run_that_was_stopped_or_deleted_while_it_waited_is_passed_over(sweep:
     assert trainers.started == [runs[2].id, runs[3].id]
 
 
-def test_a_queue_that_is_asked_to_stop_starts_nothing_more(sweep: Sweep, trainers: Trainers):
+def test_a_queue_that_is_asked_to_stop_starts_nothing_more(
+    sweep: Sweep, trainers: Trainers, capsys: pytest.CaptureFixture[str]
+):
     queue = threading.Thread(target=sweeps.work, args=(sweep,))
     queue.start()
     wait_for(lambda: len(trainers.started) == 2)
@@ -202,6 +209,7 @@ def test_a_queue_that_is_asked_to_stop_starts_nothing_more(sweep: Sweep, trainer
     assert not queue.is_alive()
     runs = list(sweep.runs().values())
     assert [run.stop_path.exists() for run in runs] == [True, True, False, False]
+    assert capsys.readouterr().out.endswith("\nstopped: starts no more runs\n")
     assert [run.info.state for run in runs] == ["running", "running", "queued", "queued"]
 
 
@@ -242,6 +250,7 @@ def test_a_sweep_from_the_command_line_to_its_best_run(
     assert time.monotonic() - begun < 10
     sweep = Sweep.open(made["path"])
     assert made["id"] == sweep.id
+    ids = list(sweep.runs())
     queue = read_owner(sweep.lock_path)
     assert queue is not None
     assert os.getsid(queue.pid) != os.getsid(0)
@@ -265,6 +274,18 @@ def test_a_sweep_from_the_command_line_to_its_best_run(
     assert elbos == sorted(elbos)
     assert answer["best"] == answer["runs"][0]["id"]
     assert sorted(run["settings"]["training.seed"] for run in answer["runs"]) == ["0", "1", "2"]
+    wait_for(lambda: not sweep.has_queue())
+    told = spivae("logs", sweep.id, *at).out.splitlines()
+    assert sorted(told[-4:]) == sorted(
+        f"{run}: {word}" for run in ids[1:] for word in ("started", "finished")
+    )
+    for command, words in (
+        ("stop", f"has already ended; `spivae sweep {sweep.id}` shows how"),
+        ("resume", "all of its runs have finished; `spivae sweep RECIPE --grid A.B=V1,V2` makes new ones"),
+    ):
+        refused = spivae(command, sweep.id, *at)
+        assert (refused.code, refused.out, refused.err) == (2, "", f"error: {sweep.id}: {words}\n")
+    assert not sweep.stop_path.exists()
     marked = [line for line in spivae("sweep", sweep.id, *at).out.splitlines() if line.startswith("*")]
     assert [line.split()[1] for line in marked] == [answer["best"]]
     assert len(spivae("runs", *at, "--json").json) == 3
