@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from spivae.following.usage import Usage
 
 _LOOK_SECONDS = 0.5
+_DROPPED = ("speed", "gpu", "cpu", "step", "left", "epoch")  # where there is no room, in this order
 _RICH = {"good": "green", "accent": "cyan", "bad": "red", "warn": "yellow"}  # as output.paint has them
 
 
@@ -171,27 +172,39 @@ def _frame(view: RunView, width: int, height: int, look: Look, usage: Usage | No
 
     head = Text(no_wrap=True, overflow="ellipsis")
     head.append(view.state, _RICH.get(STATES.get(view.state, ""), "") if look.colors != "none" else "")
-    head.append("".join(f"  {part}" for part in (*_standing(view, usage), view.info.id)))
+    room = width - len(view.state) - len(view.info.id) - 2
+    head.append("".join(f"  {part}" for part in (*_fitting(_standing(view, usage), room), view.info.id)))
     newest = Text(_newest(view), no_wrap=True, overflow="ellipsis")
     if view.figure is None:
         return Group(head, newest)
     return Group(head, newest, Text("\n").join(to_rich(draw(view.figure, width, height - 2, look))))
 
 
-def _standing(view: RunView, usage: Usage | None) -> list[str]:
+def _fitting(parts: dict[str, str], room: int) -> list[str]:
+    """The parts that there is room for, with two cells before each; those in `_DROPPED` go first."""
+    kept = [key for key in _DROPPED if key in parts]
+    while kept and sum(len(parts[key]) + 2 for key in kept) > room:
+        kept.pop(0)
+    return [part for key, part in parts.items() if key in kept]
+
+
+def _standing(view: RunView, usage: Usage | None) -> dict[str, str]:
     """How far it is, how fast and how long it will take, and what of this machine it takes."""
     if not view.step:
-        return []
-    parts = [f"epoch {view.epoch:.2f}/{view.info.epochs}", f"step {view.step:,}/{view.info.steps:,}"]
+        return {}
+    parts = {
+        "epoch": f"epoch {view.epoch:.2f}/{view.info.epochs}",
+        "step": f"step {view.step:,}/{view.info.steps:,}",
+    }
     if not view.over:
         if view.speed:
-            parts.append(f"{view.speed:.3g} steps/s")
+            parts["speed"] = f"{view.speed:.3g} steps/s"
         if view.left is not None:
-            parts.append(f"{wording.duration(view.left)} left")
+            parts["left"] = f"{wording.duration(view.left)} left"
         if usage is not None and usage.cpu is not None and usage.memory is not None:
-            parts.append(f"CPU {usage.cpu:.0f} %, {wording.size(usage.memory)}")
+            parts["cpu"] = f"CPU {usage.cpu:.0f} %, {wording.size(usage.memory)}"
         if usage is not None and usage.gpu is not None:
-            parts.append(f"GPU {usage.gpu:.0f} %")
+            parts["gpu"] = f"GPU {usage.gpu:.0f} %"
     return parts
 
 
