@@ -302,5 +302,5 @@ def find_run(name: str, base: Path) -> Run:
     if len(exact or matches) == 1:
         return (exact or matches)[0]
     if not matches:
-        raise SpivaeError(f"no run {name!r} in {base}; `spivae runs` lists them")
+        raise SpivaeError(f"no run {name!r} in {base}; `spivae runs` lists them, with --sweeps sweeps")
     raise SpivaeError(f"run {name!r} fits {len(matches)} ids: {', '.join(run.id for run in matches[:4])}")
