@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,8 +16,9 @@ from spivae.checkpoint.naming import SUFFIXES, shipped_models
 from spivae.checkpoint.opening import one_line
 from spivae.checkpoint.reading import OWN_FORMATS, read_header
 from spivae.errors import SpivaeError
-from spivae.liveness import heartbeat_age, run_state
+from spivae.liveness import heartbeat_age, is_untaken, run_state
 from spivae.metrics_tail import last_epoch, read_end, seconds_left
+from spivae.owner import ended_queue, why_not_begun
 from spivae.slurm.job import Job
 from spivae.tags import read_tags
 
@@ -31,7 +32,8 @@ class Entry(msgspec.Struct, kw_only=True):
     `modified` is in seconds since the epoch; `size` in bytes, for a run that of its checkpoints; `state` is
     a run's: queued, running, stopped, finished, failed, or lost (its trainer is gone), else "". Of a run,
     `progress` is the share of its steps that are done, `left` the seconds that a running one will still
-    take, `tags` the words that people put on it, `where` the host, process or job that trains it or did.
+    take, `tags` the words that people put on it, `where` the host, process or job that trains it or did,
+    `why` what keeps it from beginning.
     """
 
     path: str
@@ -49,6 +51,7 @@ class Entry(msgspec.Struct, kw_only=True):
     left: float | None = None
     tags: list[str] = []
     where: str = ""
+    why: str = ""
 
     def __post_init__(self) -> None:
         # file names may hold what no terminal should be sent; `path` keeps it, so that the file can be opened
@@ -132,9 +135,24 @@ def moved_on(entries: Iterable[Entry]) -> list[Entry]:
     A trainer that is killed and a job that begins or ends write no file; so each is looked for here. Of the
     runs that stand as before only run.json is read.
     """
-    going = (entry for entry in entries if entry.kind == "run" and entry.state in _GOING)
-    moved = (entry for entry in going if _state_now(entry.path) != entry.state)
+    going = (entry for entry in entries if entry.kind == "run" and (entry.state in _GOING or entry.why))
+    queues = _Queues()
+    moved = (entry for entry in going if _state_now(entry.path, queues) != entry.state)
     return [now for entry in moved for now in itertools.islice(scan([entry.path]), 1)]
+
+
+class _Queues:
+    """The queues of sweeps, each looked at once for all of its runs."""
+
+    def __init__(self) -> None:
+        self._ended: dict[str, str] = {}
+
+    def ended(self, run: str) -> str:
+        """The sweep that a run's directory, a real path, is in, if its queue has ended; else ""."""
+        folder = os.path.dirname(run)
+        if folder not in self._ended:
+            self._ended[folder] = one_line(ended_queue(folder))
+        return self._ended[folder]
 
 
 class _Walk:
@@ -151,6 +169,7 @@ class _Walk:
         self.remembered = {} if remembered is None else remembered
         self.with_checkpoints = with_checkpoints
         self.seen: set[str] = set()
+        self.queues = _Queues()
 
     def is_new(self, real: str) -> bool:
         if real in self.seen:
@@ -207,7 +226,7 @@ class _Walk:
             pass  # the run has not saved anything yet
         except OSError as error:
             problem = one_line(f"{folder}: {_why(error)}")
-        entry = _run_entry(path)
+        entry = _run_entry(path, partial(self.queues.ended, real))
         entry.error = entry.error or problem
         found = [_status(item) for item in files]
         entry.size = sum(size for size, _ in found)
@@ -249,9 +268,9 @@ class _Walk:
         return entry
 
 
-def _state(path: str, run: _RunFile) -> str:
+def _state(path: str, run: _RunFile, ended: Callable[[], str]) -> str:
     age = partial(heartbeat_age, os.path.join(path, "LOCK"))
-    return one_line(run_state(run.state, run.host, run.pid, run.pid_started, age, run.job))
+    return one_line(run_state(run.state, run.host, run.pid, run.pid_started, age, run.job, ended))
 
 
 def _where(run: _RunFile) -> str:
@@ -265,17 +284,18 @@ def _where(run: _RunFile) -> str:
     return f"pid {run.pid}{host}{each}" if run.pid else ""
 
 
-def _state_now(path: str) -> str:
+def _state_now(path: str, queues: _Queues) -> str:
     """How a run stands now; "" where its run.json cannot be read."""
     try:
         with open(os.path.join(path, "run.json"), "rb") as handle:
-            return _state(path, _run_file.decode(handle.read(_MOST_BYTES)))
+            run = _run_file.decode(handle.read(_MOST_BYTES))
+        return _state(path, run, lambda: queues.ended(os.path.realpath(path)))
     except (OSError, *_DAMAGED):
         return ""
 
 
-def _run_entry(path: str) -> Entry:
-    """A run's entry from its run.json and the last epoch of its metrics."""
+def _run_entry(path: str, ended: Callable[[], str]) -> Entry:
+    """A run's entry from its run.json and the last epoch of its metrics; `ended` as in `_Queues`."""
     entry = Entry(path=path, name=os.path.basename(os.path.abspath(path)), kind="run", format="spivae")
     file = os.path.join(path, "run.json")
     try:
@@ -291,7 +311,9 @@ def _run_entry(path: str) -> Entry:
     entry.name = one_line(run.id) or entry.name
     entry.tags = read_tags(Path(path))
     entry.process = one_line(run.process)
-    entry.state, entry.where = _state(path, run), one_line(_where(run))
+    entry.state, entry.where = _state(path, run, ended), one_line(_where(run))
+    if is_untaken(run.state, run.pid, run.job):
+        entry.why = why_not_begun(ended())
     if run.state == "failed":
         entry.error = one_line(run.error or "failed; its log.txt says why")
     elif entry.state == "lost" and run.job is not None:

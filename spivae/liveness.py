@@ -122,8 +122,11 @@ def run_state(
     started: int | None,
     beat_age: Callable[[], float | None] = lambda: None,
     job: Job | None = None,
+    queue_ended: Callable[[], object] = lambda: False,
 ) -> str:
     """The state of a run: what it noted itself, but "lost" where its process or its job is gone.
+
+    One that waits in the queue of a sweep is "stopped" once `queue_ended`: nobody is going to begin it.
 
     On this host the process is looked for. Of another one, `beat_age` tells how many seconds ago it showed a
     sign of life; None takes its word. A queued run has no process until its launcher has noted one. What was
@@ -140,12 +143,19 @@ def run_state(
             return noted
         if standing.phase == "ended" and (standing.state or not _is_fresh(beat_age())):
             return "lost"
+    if is_untaken(noted, pid, job):
+        return "stopped" if queue_ended() else noted
     if not (noted == "running" or (noted == "queued" and pid != 0)):
         return noted
     if host == socket.gethostname():
         return noted if is_alive(pid, started) else "lost"
     age = beat_age()
     return noted if age is None or _is_fresh(age) else "lost"
+
+
+def is_untaken(noted: str, pid: int, job: Job | None) -> bool:
+    """Whether a run still waits for somebody to take it up: no process is to train it yet, and no job."""
+    return noted == "queued" and pid == 0 and job is None
 
 
 def _is_fresh(age: float | None) -> bool:

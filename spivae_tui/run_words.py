@@ -167,6 +167,8 @@ def advice(view: RunView) -> tuple[str, str]:
     opens = f"⏎ opens {checkpoint.stem}." if checkpoint else "There is no checkpoint yet."
     if view.state == "finished":
         return f"Finished. {opens}", "good"
+    if view.why:
+        return f"{view.why[0].upper()}{view.why[1:]} with all that wait; r trains this one alone.", "warn"
     if view.state == "stopped":
         return f"Stopped and saved. {opens} r goes on; t edits the recipe and trains anew.", "warn"
     if view.state == "failed":

@@ -66,7 +66,11 @@ def tell_sweep(sweep: Sweep, as_json: bool) -> None:
         _emit_script(sweep.script(info.slurm), as_json)
         return
     if as_json:
-        settings = [point.settings for point in info.points]
+        from spivae.training.recipe import read_value
+
+        settings = [
+            {path: read_value(text) for path, text in point.settings.items()} for point in info.points
+        ]
         emit_json({"runs": settings, "jobs": info.jobs, "threads": info.threads})
         return
     for point in info.points:

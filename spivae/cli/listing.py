@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from spivae.cli.common import common_options
 from spivae.cli.output import Styled, emit, emit_json, paint, width
 from spivae.cli.table import Column, table
 from spivae.errors import SpivaeError
+from spivae.wording import plural
 
 if TYPE_CHECKING:
     from spivae.catalog import Entry
@@ -46,7 +48,7 @@ def ls(dirs: tuple[str, ...], as_json: bool) -> None:
     step of the validation, KL is nats per trajectory, latents are those that survive of all.
 
     --json: a list of {path, name, kind ("checkpoint" | "run"), format, process, parameters, modified (seconds
-    since 1970), size, metrics, state, error, progress (0 to 1), left (seconds), tags [word], where}.
+    since 1970), size, metrics, state, error, progress (0 to 1), left (seconds), tags [word], where, why}.
     """
     found = entries(dirs)
     if as_json:
@@ -101,6 +103,16 @@ def show(found: Sequence[Entry], dirs: Sequence[str]) -> None:
         for entry in broken:
             where = "" if entry.path in str(entry.error) else f"{entry.name}: "
             emit(paint("error: ", "bad") + where + str(entry.error))
+    tell_of_ended_queues(entry.why for entry in found)
+
+
+def tell_of_ended_queues(whys: Iterable[str]) -> None:
+    """Print a line for each queue that has ended before some runs began; `whys` as `Entry.why`, of all."""
+    counts = Counter(why for why in whys if why)
+    if counts:
+        emit()
+    for why, count in counts.items():
+        emit(paint(f"{plural(count, 'run')} {why}", "warn"))
 
 
 def _row(entry: Entry) -> list[str | Styled]:

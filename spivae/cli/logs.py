@@ -83,6 +83,8 @@ class _RunLog:
 
     def why_none(self) -> str:
         """Why there is no log, and none is to be waited for."""
+        if why := self.run.why_not_begun():
+            return why
         if self.run.info.attempt == 0 and self.run.state() in ("stopped", "lost"):
             return f"it was {self.run.state()} before it began"
         return "only a detached training writes one"

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from spivae import wording
+from spivae.cli import sweeps
 from spivae.cli.common import common_options, run_dir_option
-from spivae.cli.listing import STATES
+from spivae.cli.listing import STATES, tell_of_ended_queues
 from spivae.cli.output import Styled, emit, emit_json, paint
 from spivae.cli.table import Column, table
 from spivae.errors import SpivaeError
@@ -32,15 +33,22 @@ COLUMNS = (
 
 @click.command()
 @click.option("--tag", metavar="WORD", help="Only runs with this tag.")
+@click.option(
+    "--sweeps", "as_sweeps", is_flag=True, help="List sweeps: their runs by state, the best result."
+)
 @run_dir_option
 @common_options()
-def runs(tag: str | None, run_dir: Path, as_json: bool) -> None:
+def runs(tag: str | None, as_sweeps: bool, run_dir: Path, as_json: bool) -> None:
     """List trainings, newest first.
 
     --json: a list of {id, path, state ("queued" | "running" | "stopped" | "finished" | "failed" | "lost"),
     epoch, epochs, step, steps, metrics, host, pid, launcher ("local" | "slurm"), job (Slurm's number or
-    null), created, tags, error}.
+    null), created, tags, error, why (what keeps it from beginning, or "")}; with --sweeps of {id, path,
+    process, grid, runs (how many), states {state: how many}, best (id), metrics (of the best), created, why}.
     """
+    if as_sweeps:
+        sweeps.show_all(run_dir, tag, as_json)
+        return
     found = [document for document in documents(run_dir) if tag is None or tag in document["tags"]]
     if as_json:
         emit_json(found)
@@ -59,6 +67,7 @@ def runs(tag: str | None, run_dir: Path, as_json: bool) -> None:
         emit()
         for document in broken:
             emit(paint(f"{document['id']}: ", "bad") + " ".join(str(document["error"]).split()))
+    tell_of_ended_queues(document["why"] for document in found)
 
 
 def documents(base: Path) -> list[dict[str, Any]]:
@@ -74,6 +83,7 @@ def documents(base: Path) -> list[dict[str, Any]]:
         document |= dict.fromkeys(("epoch", "epochs", "step", "steps"))
         document |= {"metrics": entry.metrics, "host": None, "pid": None, "launcher": None, "job": None}
         document |= {"created": entry.modified, "tags": entry.tags, "error": entry.error}
+        document["why"] = entry.why
         try:
             run = Run.open(entry.path)
         except SpivaeError as error:
@@ -82,7 +92,7 @@ def documents(base: Path) -> list[dict[str, Any]]:
             info = run.info
             document |= {
                 "id": info.id,
-                "state": run.state(),
+                "state": entry.state,
                 "epoch": entry.metrics.get("epoch", 0),
                 "epochs": info.epochs,
                 "step": entry.metrics.get("step", 0),

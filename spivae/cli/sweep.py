@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spivae.cli import common
+from spivae.cli import common, sweeps
 from spivae.cli.common import common_options, run_dir_option
 from spivae.cli.device_option import device_option
-from spivae.cli.output import emit, emit_json, note, paint
-from spivae.cli.run_table import best_id, ordered, run_table
+from spivae.cli.output import emit_json, note
+from spivae.cli.run_table import ordered
 from spivae.cli.slurm_options import chosen as chosen_for_slurm
 from spivae.cli.slurm_options import slurm_options
 from spivae.errors import SpivaeError
@@ -79,15 +79,14 @@ def sweep(
     """Train a recipe at every point of a grid, in the background, or show how a sweep stands.
 
     With --grid: a folder of runs, and a queue that trains them and survives a closed terminal. With the id
-    (or its unique beginning, or the path) of a sweep: a table of its runs, the best one marked. `stop` and
-    `resume` take the id of a sweep too.
+    (or its unique beginning, or the path) of a sweep: a table of its runs, the best one marked; `spivae runs
+    --sweeps` lists the ids. `watch`, `stop`, `resume`, `logs`, `tag` and `rm` take the id of a sweep too.
 
     --json: {id, path}, with --slurm also job; with --dry-run {runs [settings], jobs, threads}, with --slurm
     {script}; of a sweep {id, path, grid, jobs, threads, best, runs [{id, path, settings, state, epoch,
-    epochs, step, steps, metrics, job}]}, best the id of the run with the lowest -ELBO.
+    epochs, step, steps, metrics, job, why}]}, best the id of the run with the lowest -ELBO.
     """
     from spivae.training.device import AUTO
-    from spivae.training.differences import short_names
     from spivae.training.sweep import Sweep, find_sweep, work
 
     if queue is not None:
@@ -112,16 +111,16 @@ def sweep(
         raise SpivaeError("--dry-run: shows what a new sweep would be; it needs --grid A.B=V1,V2")
     found = find_sweep(recipe, run_dir)
     if found is None:
-        raise SpivaeError(f"no sweep {recipe!r} in {run_dir}; a new one needs --grid A.B=V1,V2")
-    document = _document(found)
-    fields = list(found.info.grid)
-    document["runs"] = ordered(document["runs"], sort, fields)
+        raise SpivaeError(
+            f"no sweep {recipe!r} in {run_dir}; a new one needs --grid A.B=V1,V2, and `spivae runs --sweeps` "
+            "lists those that there are"
+        )
+    document = sweeps.document(found)
+    document["runs"] = ordered(document["runs"], sort, list(found.info.grid))
     if as_json:
         emit_json(document)
-        return
-    for line in run_table(document["runs"], short_names(fields), document["best"]):
-        emit(line)
-    _tell_queue(found, document["runs"])
+    else:
+        sweeps.show(document)
 
 
 def _start(
@@ -139,7 +138,8 @@ def _start(
     """A sweep that has begun; with `dry_run` one of which nothing is made. Raises SpivaeError."""
     from spivae.cli.train import read_recipe
     from spivae.training.slurm import threads_of_each
-    from spivae.training.sweep import Sweep, applied, at_once, points, read_grid
+    from spivae.training.sweep import Sweep, at_once
+    from spivae.training.sweep_grid import applied, points, read_grid
 
     chosen, values = read_recipe(recipe, overrides), read_grid(grid)
     plugins = common.plugins()
@@ -164,34 +164,3 @@ def _start(
             shutil.rmtree(made.path, ignore_errors=True)  # nothing of it has begun
         raise
     return made
-
-
-def _document(sweep: Sweep) -> dict[str, Any]:
-    """The sweep as --json shows it."""
-    from spivae.cli.runs import documents
-
-    keys = ("id", "path", "state", "epoch", "epochs", "step", "steps", "metrics", "job")
-    known = {document["id"]: document for document in documents(sweep.path)}
-    runs = [
-        {key: known[point.id][key] for key in keys} | {"settings": point.settings}
-        for point in sweep.info.points
-        if point.id in known
-    ]
-    info = sweep.info
-    return {
-        "id": sweep.id,
-        "path": sweep.path,
-        "grid": info.grid,
-        "jobs": info.jobs,
-        "threads": info.threads,
-        "best": best_id(runs),
-        "runs": runs,
-    }
-
-
-def _tell_queue(sweep: Sweep, runs: list[dict[str, Any]]) -> None:
-    """Say where runs wait and nobody starts them."""
-    waiting = sum(run["state"] == "queued" and run["job"] is None for run in runs)
-    if waiting and not sweep.has_queue():
-        emit(paint(f"{plural(waiting, 'run')} waiting, but the queue has ended", "warn"))
-        emit(paint(f"`spivae resume {sweep.id}` goes on", "muted"))

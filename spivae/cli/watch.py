@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spivae import wording
+from spivae.cli import watch_sweep
 from spivae.cli.common import common_options, run_argument, run_dir_option
 from spivae.cli.listing import STATES
 from spivae.cli.output import emit, emit_json, is_terminal
 from spivae.cli.training_progress import epoch_line
-from spivae.errors import WorkFailed
+from spivae.errors import SpivaeError, WorkFailed
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from spivae.following.usage import Usage
 
 _LOOK_SECONDS = 0.5
+_DROPPED = ("speed", "gpu", "cpu", "step", "left", "epoch")  # where there is no room, in this order
 _RICH = {"good": "green", "accent": "cyan", "bad": "red", "warn": "yellow"}  # as output.paint has them
 
 
@@ -39,15 +41,23 @@ _RICH = {"good": "green", "accent": "cyan", "bad": "red", "warn": "yellow"}  # a
 def watch(run: str, once: bool, width: int | None, height: int | None, run_dir: Path, as_json: bool) -> None:
     """Follow a training until it ends: live curves in a terminal, else a line an epoch.
 
-    Ctrl-C leaves it; the training goes on. RUN is an id, its unique beginning, or a path. The exit code is 1
-    where the training has failed or its trainer is gone.
+    Ctrl-C leaves it; the training goes on. RUN is an id, its unique beginning, or a path; of a sweep, the
+    table of its runs is followed, or a line a change. The exit code is 1 where the training, or one of the
+    sweep, has failed or its trainer is gone.
 
     --json: {id, path, state, epoch, epochs, step, steps, seconds, last (the newest validation)}, when the run
-    has ended, or with --once as it stands now.
+    has ended, or with --once as it stands now; of a sweep, what `spivae sweep SWEEP --json` answers.
     """
     from spivae.following.follower import RunFollower
     from spivae.training.run import Run, find_run
+    from spivae.training.sweep import find_sweep
 
+    sweep = find_sweep(run, run_dir)
+    if sweep is not None:
+        if width is not None or height is not None:
+            raise SpivaeError(f"{sweep.id}: a sweep is shown as a table; --width and --height are for curves")
+        watch_sweep.follow(sweep, once, as_json)
+        return
     found = find_run(run, run_dir)
     follower = RunFollower(str(found.path), Run.open)
     if as_json:
@@ -80,11 +90,11 @@ def _is_over(view: RunView) -> bool:
 
 
 def _waits(view: RunView) -> str:
-    """For what a run waits that has not begun."""
+    """For what a run waits that has not begun, or why for nothing."""
     from spivae.training.run import Run
     from spivae.training.waiting import waits_for
 
-    return waits_for(Run(view.path, view.info)) if view.state == "queued" else ""
+    return waits_for(Run(view.path, view.info)) if view.state == "queued" else view.why
 
 
 def _document(view: RunView) -> dict[str, Any]:
@@ -163,27 +173,39 @@ def _frame(view: RunView, width: int, height: int, look: Look, usage: Usage | No
 
     head = Text(no_wrap=True, overflow="ellipsis")
     head.append(view.state, _RICH.get(STATES.get(view.state, ""), "") if look.colors != "none" else "")
-    head.append("".join(f"  {part}" for part in (*_standing(view, usage), view.info.id)))
+    room = width - len(view.state) - len(view.info.id) - 2
+    head.append("".join(f"  {part}" for part in (*_fitting(_standing(view, usage), room), view.info.id)))
     newest = Text(_newest(view), no_wrap=True, overflow="ellipsis")
     if view.figure is None:
         return Group(head, newest)
     return Group(head, newest, Text("\n").join(to_rich(draw(view.figure, width, height - 2, look))))
 
 
-def _standing(view: RunView, usage: Usage | None) -> list[str]:
+def _fitting(parts: dict[str, str], room: int) -> list[str]:
+    """The parts that there is room for, with two cells before each; those in `_DROPPED` go first."""
+    kept = [key for key in _DROPPED if key in parts]
+    while kept and sum(len(parts[key]) + 2 for key in kept) > room:
+        kept.pop(0)
+    return [part for key, part in parts.items() if key in kept]
+
+
+def _standing(view: RunView, usage: Usage | None) -> dict[str, str]:
     """How far it is, how fast and how long it will take, and what of this machine it takes."""
     if not view.step:
-        return []
-    parts = [f"epoch {view.epoch:.2f}/{view.info.epochs}", f"step {view.step:,}/{view.info.steps:,}"]
+        return {}
+    parts = {
+        "epoch": f"epoch {view.epoch:.2f}/{view.info.epochs}",
+        "step": f"step {view.step:,}/{view.info.steps:,}",
+    }
     if not view.over:
         if view.speed:
-            parts.append(f"{view.speed:.3g} steps/s")
+            parts["speed"] = f"{view.speed:.3g} steps/s"
         if view.left is not None:
-            parts.append(f"{wording.duration(view.left)} left")
+            parts["left"] = f"{wording.duration(view.left)} left"
         if usage is not None and usage.cpu is not None and usage.memory is not None:
-            parts.append(f"CPU {usage.cpu:.0f} %, {wording.size(usage.memory)}")
+            parts["cpu"] = f"CPU {usage.cpu:.0f} %, {wording.size(usage.memory)}"
         if usage is not None and usage.gpu is not None:
-            parts.append(f"GPU {usage.gpu:.0f} %")
+            parts["gpu"] = f"GPU {usage.gpu:.0f} %"
     return parts
 
 

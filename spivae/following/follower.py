@@ -51,6 +51,7 @@ class RunView:
     path: Path = Path()
     job: str = ""  # how its job stands, in words, where Slurm has not begun it yet or has ended it
     tags: tuple[str, ...] = ()
+    why: str = ""  # what keeps it from beginning, in words
 
     @property
     def over(self) -> bool:
@@ -203,6 +204,7 @@ class RunFollower:
             path=self.path,
             job=_job_words(info, state),
             tags=tuple(read_tags(run.path)),
+            why=run.why_not_begun(),
         )
 
 

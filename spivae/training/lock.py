@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import socket
 import threading
 import time
 from pathlib import Path
@@ -22,47 +21,14 @@ import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.liveness import STALE_SECONDS, heartbeat_age, is_alive, process_start
-from spivae.slurm.job import Job
+from spivae.liveness import STALE_SECONDS, heartbeat_age
+from spivae.owner import Owner as Owner
+from spivae.owner import decode_owner
+from spivae.owner import read_owner as read_owner
 
 BEAT_SECONDS = 10.0
 _HANDOVER_SECONDS = 30.0  # how long a trainer waits for its launcher to give it the lock
 _TORN_SECONDS = 10.0  # what is there for a moment was left, after so long, by someone who died in it
-
-
-class Owner(msgspec.Struct, frozen=True):
-    """A process that trains, told apart from a later one with the same pid; `job` is the one it is in."""
-
-    host: str
-    pid: int
-    pid_started: int | None = None
-    job: Job | None = None
-
-    @classmethod
-    def of(cls, pid: int) -> Owner:
-        """This process, or another of this host and in this one's job, if any."""
-        return cls(socket.gethostname(), pid, process_start(pid), Job.of_process())
-
-    @property
-    def here(self) -> bool:
-        return self.host == socket.gethostname()
-
-    @property
-    def gone(self) -> bool:
-        """Whether it is known to have ended, whatever its heartbeat may be."""
-        if self.here:
-            return not is_alive(self.pid, self.pid_started)
-        # Slurm begins a job again, on whichever node, only once it has ended it
-        return self.job is not None and self.job.is_before(Job.of_process())
-
-    def is_over(self) -> bool:
-        """Whether Slurm runs its job no more; on a node that Slurm has lost, the process may go on."""
-        from spivae.slurm.queue import queue
-
-        return self.job is not None and queue.look(self.job, fresh=True).phase in ("waiting", "ended")
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
 
 
 class Lockable(Protocol):
@@ -118,7 +84,7 @@ class Lock:
         end = time.monotonic() + _HANDOVER_SECONDS
         while not lock._make(lock.path):
             found = lock._look(lock.path)
-            owner = None if found is None else _decode(found.content)
+            owner = None if found is None else decode_owner(found.content)
             if owner == lock._me:
                 break
             if found is not None and lock._is_free(owner, force):
@@ -246,21 +212,6 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
-
-
-def read_owner(path: Path) -> Owner | None:
-    """Who holds a lock; None where there is none, or none that says so (yet)."""
-    try:
-        return _decode(path.read_bytes())
-    except OSError:
-        return None
-
-
-def _decode(content: bytes) -> Owner | None:
-    try:
-        return msgspec.json.decode(content, type=Owner)
-    except msgspec.DecodeError:
-        return None
 
 
 def _held(run: Lockable, owner: Owner, age: float | None) -> str:

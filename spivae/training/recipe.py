@@ -239,9 +239,9 @@ def _set(table: dict[str, Any], path: str, text: str) -> None:
         target = _descend(target, key, ".".join(parents[: depth + 1]))
     if isinstance(target, list):
         index = _index(target, last, path)
-        target[index : index + 1] = [_value(text)]
+        target[index : index + 1] = [read_value(text)]
     elif isinstance(target, dict):
-        target[last] = _value(text)
+        target[last] = read_value(text)
     else:
         raise SpivaeError(f"recipe: {path}: {parents[-1]} is a value, not a table")
 
@@ -263,7 +263,8 @@ def _index(items: list[Any], key: str, path: str) -> int:
     return int(key)
 
 
-def _value(text: str) -> Any:
+def read_value(text: str) -> Any:
+    """A value in TOML, or a bare word."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

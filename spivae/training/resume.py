@@ -86,7 +86,7 @@ def _check(run: Run, force: bool) -> None:
     if state == "finished":
         raise SpivaeError(f"{run.id}: has finished; `spivae train {run.recipe_path}` trains its recipe anew")
     in_sweep = (run.path.parent / "sweep.json").is_file()
-    if state == "queued" and not run.has_trainer() and not in_sweep:
+    if run.is_untaken() and not in_sweep:
         return  # it was to be trained where it was made, which failed before anything could be noted
     if state in ("queued", "running") and not force:
         who = f"process {info.pid} on {info.host}" if info.pid else "its queue"

@@ -17,7 +17,8 @@ import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.liveness import heartbeat_age, process_start, run_state
+from spivae.liveness import heartbeat_age, is_untaken, process_start, run_state
+from spivae.owner import ended_queue, why_not_begun
 from spivae.slurm.job import Job
 from spivae.slurm.options import Options
 from spivae.training.device import AUTO
@@ -212,10 +213,22 @@ class Run:
             self.end("failed", error)
 
     def state(self) -> State:
-        """What run.json says, but "lost" where the trainer that it names is gone."""
+        """What run.json says, but "lost" where the trainer that it names is gone, or "stopped" its queue."""
         info = self.info
         age = partial(heartbeat_age, self.lock_path)
-        return cast(State, run_state(info.state, info.host, info.pid, info.pid_started, age, info.job))
+        noted = (info.state, info.host, info.pid, info.pid_started)
+        return cast(State, run_state(*noted, age, info.job, self._ended_queue))
+
+    def is_untaken(self) -> bool:
+        """Whether it waits for somebody to take it up, be there anybody or not."""
+        return is_untaken(self.info.state, self.info.pid, self.info.job)
+
+    def why_not_begun(self) -> str:
+        """Why it waits for nothing, in words; "" where it does not."""
+        return why_not_begun(self._ended_queue()) if self.is_untaken() else ""
+
+    def _ended_queue(self) -> str:
+        return ended_queue(str(self.path.resolve().parent))
 
     def has_trainer(self) -> bool:
         """Whether a process or job trains it, or is about to; a queued run may still wait for one."""
@@ -289,5 +302,5 @@ def find_run(name: str, base: Path) -> Run:
     if len(exact or matches) == 1:
         return (exact or matches)[0]
     if not matches:
-        raise SpivaeError(f"no run {name!r} in {base}; `spivae runs` lists them")
+        raise SpivaeError(f"no run {name!r} in {base}; `spivae runs` lists them, with --sweeps sweeps")
     raise SpivaeError(f"run {name!r} fits {len(matches)} ids: {', '.join(run.id for run in matches[:4])}")

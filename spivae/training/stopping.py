@@ -28,7 +28,7 @@ def stop(run: Run, wait: float = 0.0, *, force: bool = False) -> State:
     forced.
     """
     state = run.state()
-    if state not in ("queued", "running"):
+    if state not in ("queued", "running") and not run.is_untaken():
         raise SpivaeError(f"{run.id}: has already ended ({state})")
     if not run.has_trainer():
         with Lock.take(run):

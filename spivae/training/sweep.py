@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import math
 import os
-import re
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,25 +16,25 @@ import msgspec
 from spivae.cores import usable_threads
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
+from spivae.owner import is_held
 from spivae.slurm.options import Options
 from spivae.slurm.script import literal
 from spivae.training.device import AUTO
 from spivae.training.launch import detached, start
-from spivae.training.lock import Lock, Locked, read_owner
+from spivae.training.lock import Lock, Locked
 from spivae.training.processes import Processes
 from spivae.training.resume import prepare
 from spivae.training.run import Run, run_folder
 from spivae.training.slurm import array_script, begin, submit_array, withdraw
 from spivae.training.stopping import end
+from spivae.training.sweep_grid import applied, points
 from spivae.training.threads import idle_threads
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
 
-MOST_RUNS = 10_000
 _LOOK_SECONDS = 0.5
 _QUEUE_SECONDS = 5.0  # until a queue that is to stop is gone
-_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -139,6 +136,11 @@ class Sweep:
         return self.info.id
 
     @property
+    def process(self) -> str:
+        """The process whose name its runs' ids begin with."""
+        return self.id.removeprefix("sweep-").rsplit("-", 3)[0]
+
+    @property
     def job_id(self) -> str | None:
         """The number of the array that its runs were handed to Slurm as the last time."""
         return self.info.job
@@ -213,11 +215,7 @@ class Sweep:
         """Hand the runs that wait to Slurm, as one array."""
         info, runs = self.info, self.runs()
         numbered = {task: runs.get(point.id) for task, point in enumerate(info.points, start=1)}
-        waiting = [
-            (task, run)
-            for task, run in numbered.items()
-            if run is not None and run.state() == "queued" and not run.has_trainer()
-        ]
+        waiting = [(task, run) for task, run in numbered.items() if run is not None and run.is_untaken()]
         if waiting:
             log = self._log_pattern()
             info.job = submit_array(
@@ -236,29 +234,35 @@ class Sweep:
         """Queue again what was stopped, has failed or is lost, and start the queue; how many runs wait.
 
         It is this machine's, or Slurm's with these options. A run that somebody trains meanwhile is left to
-        them. Raises as `launch`; where the queue runs already, nothing has changed.
+        them. Raises as `launch`, and SpivaeError where all have finished; where the queue runs already,
+        nothing has changed.
         """
         with Lock.take(self) as lock:
-            waiting = 0
-            for run in self.runs().values():
+            waiting, runs = 0, self.runs().values()
+            if all(run.state() == "finished" for run in runs):
+                done = "all of its runs have finished" if runs else "has no runs any more"
+                raise SpivaeError(f"{self.id}: {done}; `spivae sweep RECIPE --grid A.B=V1,V2` makes new ones")
+            for run in runs:
                 if run.state() in ("stopped", "failed", "lost"):
                     with contextlib.suppress(Locked):
                         prepare(run).release()
-                waiting += run.state() == "queued" and not run.has_trainer()
+                waiting += run.is_untaken()
             self.info.slurm = slurm
             self._begin(lock)
         return waiting
 
     def has_queue(self) -> bool:
-        """Whether a process starts its runs, or says so from another host."""
-        owner = read_owner(self.lock_path)
-        return owner is not None and not owner.gone
+        """Whether a process starts its runs, here or on another host."""
+        return is_held(self.lock_path)
 
     def stop(self, wait: float = 0.0, *, force: bool = False) -> list[Run]:
         """Let the queue start no more runs, and ask those that train to save and end; those that go on.
 
-        They are waited for, and forced, as `spivae.training.stopping.end` does.
+        They are waited for, and forced, as `spivae.training.stopping.end` does. Raises SpivaeError where
+        nothing of it is at work, or going to be.
         """
+        if not self.has_queue() and not any(run.has_trainer() for run in self.runs().values()):
+            raise SpivaeError(f"{self.id}: has already ended; `spivae sweep {self.id}` shows how")
         try:
             self.stop_path.touch()
         except OSError as error:
@@ -300,18 +304,23 @@ def work(sweep: Sweep) -> None:
                 if sweep.stop_path.exists():
                     # `stop` may have looked for trainers just before this one was there to be seen
                     run.request_stop()
-                    return
+                    break
             time.sleep(_LOOK_SECONDS)
             # only those at work are read again and again; all, once others may have been taken up or stopped
-            if not all(map(_is_active, active)):
+            ended = [run for run in active if not _is_active(run)]
+            if ended:
+                for run in ended:
+                    print(f"{run.id}: {_end_of(run)}", flush=True)
                 waiting, active = _standing(sweep)
+        if sweep.stop_path.exists():
+            print("stopped: starts no more runs", flush=True)
 
 
 def _standing(sweep: Sweep) -> tuple[list[Run], list[Run]]:
     """The runs that wait, and those at work, whoever has started them."""
     runs = list(sweep.runs().values())
     active = [run for run in runs if run.has_trainer()]
-    return [run for run in runs if run.state() == "queued" and run not in active], active
+    return [run for run in runs if run.is_untaken()], active
 
 
 def _is_active(run: Run) -> bool:
@@ -320,6 +329,14 @@ def _is_active(run: Run) -> bool:
     except SpivaeError:
         return False  # deleted
     return run.has_trainer()
+
+
+def _end_of(run: Run) -> str:
+    """How a run has ended, in words."""
+    if not run.path.is_dir():
+        return "deleted"
+    state = run.state()
+    return f"{state}: {run.why_ended()}" if state in ("failed", "lost") else state
 
 
 def _has_room(info: SweepInfo) -> bool:
@@ -366,54 +383,3 @@ def sweep_of(run: Run) -> Sweep | None:
     """The sweep that a run is one of, if any. Raises SpivaeError where its sweep.json is broken."""
     folder = run.path.resolve().parent
     return Sweep.open(folder) if (folder / "sweep.json").is_file() else None
-
-
-def points(grid: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """Every combination of the values. Raises SpivaeError where there are none, or too many."""
-    count = math.prod(map(len, grid.values())) if grid else 0
-    if not 1 <= count <= MOST_RUNS:
-        raise SpivaeError(f"--grid: makes {count} runs; needs 1 to {MOST_RUNS:,}")
-    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-
-
-def applied(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
-    """The recipe with these settings. Raises SpivaeError with the path of a wrong one."""
-    from spivae.training.recipe import with_overrides
-
-    return with_overrides(recipe, settings)
-
-
-def read_grid(texts: Iterable[str]) -> dict[str, list[str]]:
-    """`a.b=v1,v2` and `a.b=0..4` (both ends included) as values by path. Raises SpivaeError."""
-    grid: dict[str, list[str]] = {}
-    for text in texts:
-        path, equals, values = (part.strip() for part in text.partition("="))
-        if not path or not equals or not values:
-            raise SpivaeError(f"--grid: {text!r} is not of the form a.b=v1,v2 or a.b=0..4")
-        if path in grid:
-            raise SpivaeError(f"--grid: {path} is given twice")
-        grid[path] = _values(values)
-        if len(set(grid[path])) < len(grid[path]):
-            raise SpivaeError(f"--grid: {path}: {values} has a value twice")
-    return grid
-
-
-def _values(text: str) -> list[str]:
-    span = _RANGE.fullmatch(text)
-    if span:
-        first, last = map(int, span.groups())
-        if not 0 <= last - first < MOST_RUNS:
-            raise SpivaeError(f"--grid: {text}: needs a range that rises, of at most {MOST_RUNS:,} values")
-        return [str(value) for value in range(first, last + 1)]
-    # a comma within brackets or braces is part of a value
-    parts, depth = [""], 0
-    for char in text:
-        depth += (char in "[{") - (char in "]}")
-        if char == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += char
-    values = [part.strip() for part in parts]
-    if not all(values):
-        raise SpivaeError(f"--grid: {text!r} has an empty value")
-    return values

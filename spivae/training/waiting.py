@@ -22,8 +22,4 @@ def waits_for(run: Run, *, silent: bool = False) -> str:
     if state != "queued" or run.has_trainer():
         return ""
     sweep = sweep_of(run)
-    if sweep is None:
-        return "it waits for a trainer"
-    if sweep.has_queue():
-        return f"it waits in the queue of {sweep.id}"
-    return f"it waits, but the queue of {sweep.id} has ended; `spivae resume {sweep.id}` goes on"
+    return "it waits for a trainer" if sweep is None else f"it waits in the queue of {sweep.id}"

@@ -61,6 +61,9 @@ class EntryPreview(Widget):
         if entry.error:
             yield Text(text.clip(entry.error, width), self.style_of("bad"))
             return
+        if entry.why:
+            yield Text(text.clip(entry.why, width))
+            return
         parts = metrics_line(entry.metrics, steps_predicted(self.header) if self.header else None)
         if alive := latents_words(entry.metrics):
             parts.append(alive)
@@ -75,6 +78,9 @@ class EntryPreview(Widget):
             yield from Text(entry.error, self.style_of("bad")).wrap(self.app.console, width)
             if is_broken(entry):
                 return
+            yield Text("")
+        if entry.why:
+            yield from Text(entry.why).wrap(self.app.console, width)
             yield Text("")
 
         def fact(label: str, value: str) -> Text:

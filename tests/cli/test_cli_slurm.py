@@ -98,7 +98,7 @@ def test_a_dry_run_of_a_sweep_shows_its_array_and_makes_nothing(
         "3 runs, 1 at a time, with 1 thread in each process",
     ]
     document = spivae("sweep", tiny_recipe, *grid[:2], *at, "--jobs", 1, "--json").json
-    assert document == {"runs": [{"training.seed": str(n)} for n in range(3)], "jobs": 1, "threads": 1}
+    assert document == {"runs": [{"training.seed": n} for n in range(3)], "jobs": 1, "threads": 1}
     refused = spivae("sweep", tiny_recipe, "--grid", "training.batch=1,64", "--nproc", 2, *at)
     assert (refused.code, refused.out) == (2, "")
     assert spivae("sweep", "sweep-x", *at).err.startswith("error: --dry-run: shows what a new sweep would be")

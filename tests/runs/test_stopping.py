@@ -103,7 +103,7 @@ def test_a_sweep_s_runs_are_waited_for_and_forced_too(
     forced = spivae("stop", sweep.path, "--force", "--wait", 0, "--json")
     assert (forced.code, forced.json) == (0, document | {"state": "stopped"})
     assert [child.wait(10) for child in children] == [-signal.SIGKILL] * 2
-    assert [Run.open(run.path).state() for run in runs] == ["lost", "lost", "queued"]
+    assert [Run.open(run.path).state() for run in runs] == ["lost", "lost", "stopped"]
 
 
 def test_a_trainer_that_cannot_be_killed_from_here_does_not_save_the_others(

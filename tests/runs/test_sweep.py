@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -10,14 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from spivae.catalog import moved_on, scan_runs
 from spivae.errors import SpivaeError
+from spivae.following.follower import RunFollower
 from spivae.training import recipe as recipes
 from spivae.training import sweep as sweeps
-from spivae.training.lock import Lock, Locked, read_owner
+from spivae.training.lock import Lock, Locked, Owner, read_owner
+from spivae.training.resume import prepare
 from spivae.training.run import Run, find_run, list_runs
-from spivae.training.sweep import Sweep, find_sweep, points, read_grid
+from spivae.training.sweep import Sweep, find_sweep
+from spivae.training.sweep_grid import points, read_grid
+from spivae_tui.run_words import advice
 from tests.commands import wait_for
 
 SHORT = ("--set", "training.phase=[{epochs = 1}]")
@@ -31,6 +38,8 @@ def sweep(tiny_recipe: Path, tmp_path: Path) -> Sweep:
 
 
 def test_a_grid_gives_every_combination_in_order():
+    assert read_grid(["seed=0..2, 7,9..10"]) == {"seed": ["0", "1", "2", "7", "9", "10"]}
+    assert read_grid(["file='../a'"]) == {"file": ["'../a'"]}
     grid = read_grid(["a.b=1e-3, 5e-3", "seed=0..2", "nf=[4, 4],[8, 8]"])
     assert grid == {"a.b": ["1e-3", "5e-3"], "seed": ["0", "1", "2"], "nf": ["[4, 4]", "[8, 8]"]}
     made = points(grid)
@@ -46,7 +55,13 @@ def test_a_grid_gives_every_combination_in_order():
         (["seed"], "'seed' is not of the form"),
         (["seed="], "'seed=' is not of the form"),
         (["seed=1,,2"], "has an empty value"),
-        (["seed=4..0"], "needs a range that rises"),
+        (["seed=[1,2"], "has a bracket without its other half"),
+        (["seed=4..0"], r"needs a range that rises, as 0\.\.4"),
+        (["seed=0..99999"], "makes 100000 runs; needs at most 10,000"),
+        *(
+            ([f"seed={text}"], rf"'seed={re.escape(text)}': {re.escape(text)} is no range; .* as in 0\.\.4")
+            for text in ("0..", "..4", "0...4", "0..1.5", "0..4..2", "a..b")
+        ),
         (["seed=1,1"], "has a value twice"),
         (["seed=1", "seed=2"], "seed is given twice"),
     ],
@@ -67,7 +82,8 @@ def test_each_run_has_the_recipe_of_its_point(sweep: Sweep, tmp_path: Path):
     assert [(table.phase[1].beta, table.seed) for table in tables] == [
         (1e-3, 0), (1e-3, 1), (5e-3, 0), (5e-3, 1),
     ]  # fmt: skip
-    assert [run.state() for run in runs] == ["queued"] * 4
+    with Lock.take(sweep):
+        assert [run.state() for run in runs] == ["queued"] * 4
     assert {run.id for run in list_runs(tmp_path)} == {run.id for run in runs}
     assert find_run(runs[2].id, tmp_path).id == runs[2].id
     found = find_sweep(sweep.id[:9], tmp_path)
@@ -79,6 +95,44 @@ def test_a_wrong_setting_makes_nothing(tiny_recipe: Path, tmp_path: Path):
     with pytest.raises(SpivaeError, match=r"training\.phase\.1\.betta: unknown key"):
         Sweep.create(tmp_path / "runs", recipes.load(tiny_recipe), {"training.phase.1.betta": ["1"]}, jobs=2)
     assert not (tmp_path / "runs").exists()
+
+
+def test_runs_whose_queue_has_ended_wait_for_nothing_and_say_so_everywhere(
+    sweep: Sweep, spivae: Callable[..., Any]
+):
+    first, second, *_ = sweep.runs().values()
+    with Lock.take(sweep):
+        entries = list(scan_runs([sweep.path]))
+        assert {(entry.state, entry.why) for entry in entries} == {("queued", "")}
+        assert moved_on(entries) == []
+        with pytest.raises(Locked, match="is queued"):
+            prepare(first)
+    why = f"not begun, and the queue of {sweep.id} has ended; `spivae resume {sweep.id}` goes on"
+    moved = moved_on(entries)
+    assert [(entry.state, entry.why) for entry in moved] == [("stopped", why)] * 4
+    assert spivae("ls", sweep.path).out.splitlines()[-1] == f"4 runs {why}"
+    assert spivae("watch", first.path).out.splitlines() == [f"stopped: {why}", f"stopped: {first.id}"]
+    assert spivae("logs", first.path, "--follow").err == f"error: {first.id}: has no log; {why}\n"
+    *_, view = RunFollower(str(first.path), Run.open).poll()
+    assert advice(view) == (f"N{why[1:]} with all that wait; r trains this one alone.", "warn")
+    assert first.info.state == "queued"  # nobody has written anything
+    prepare(first).release()
+    assert spivae("stop", second.path).out == f"{second.id}: stopped\n"
+    assert Run.open(second.path).info.state == "stopped"
+    with Lock.take(sweep):
+        assert {entry.state for entry in moved_on(moved)} == {"queued"}
+
+
+def test_a_queue_on_another_host_has_ended_once_it_shows_no_sign_of_life(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+):
+    [first, *_] = sweep.runs().values()
+    sweep.lock_path.write_bytes(msgspec.json.encode(Owner("elsewhere", 1)))
+    assert sweep.has_queue()
+    assert first.state() == "queued"
+    monkeypatch.setattr("spivae.owner.STALE_SECONDS", -1.0)
+    assert not sweep.has_queue()
+    assert first.state() == "stopped"
 
 
 class Trainers:
@@ -102,10 +156,13 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Trainers:
     found = Trainers()
     monkeypatch.setattr(sweeps, "start", found.start)
     monkeypatch.setattr(sweeps, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(sweeps, "idle_threads", lambda: 2)  # whoever else works on this machine
     return found
 
 
-def test_the_queue_trains_all_and_never_more_than_it_may(sweep: Sweep, trainers: Trainers):
+def test_the_queue_trains_all_and_never_more_than_it_may(
+    sweep: Sweep, trainers: Trainers, capsys: pytest.CaptureFixture[str]
+):
     runs = list(sweep.runs().values())
     queue = threading.Thread(target=sweeps.work, args=(sweep,))
     queue.start()
@@ -117,6 +174,9 @@ def test_the_queue_trains_all_and_never_more_than_it_may(sweep: Sweep, trainers:
     trainers.end(runs[3])
     queue.join(10)
     assert not queue.is_alive()
+    ends = [line for line in capsys.readouterr().out.splitlines() if "started" not in line]
+    assert ends[0].startswith(f"{runs[0].id}: failed: ")
+    assert ends[1:] == [f"{run.id}: finished" for run in runs[1:]]
     assert not sweep.lock_path.exists()
 
 
@@ -137,7 +197,9 @@ def test_a_run_that_was_stopped_or_deleted_while_it_waited_is_passed_over(sweep:
     assert trainers.started == [runs[2].id, runs[3].id]
 
 
-def test_a_queue_that_is_asked_to_stop_starts_nothing_more(sweep: Sweep, trainers: Trainers):
+def test_a_queue_that_is_asked_to_stop_starts_nothing_more(
+    sweep: Sweep, trainers: Trainers, capsys: pytest.CaptureFixture[str]
+):
     queue = threading.Thread(target=sweeps.work, args=(sweep,))
     queue.start()
     wait_for(lambda: len(trainers.started) == 2)
@@ -147,6 +209,7 @@ def test_a_queue_that_is_asked_to_stop_starts_nothing_more(sweep: Sweep, trainer
     assert not queue.is_alive()
     runs = list(sweep.runs().values())
     assert [run.stop_path.exists() for run in runs] == [True, True, False, False]
+    assert capsys.readouterr().out.endswith("\nstopped: starts no more runs\n")
     assert [run.info.state for run in runs] == ["running", "running", "queued", "queued"]
 
 
@@ -187,6 +250,7 @@ def test_a_sweep_from_the_command_line_to_its_best_run(
     assert time.monotonic() - begun < 10
     sweep = Sweep.open(made["path"])
     assert made["id"] == sweep.id
+    ids = list(sweep.runs())
     queue = read_owner(sweep.lock_path)
     assert queue is not None
     assert os.getsid(queue.pid) != os.getsid(0)
@@ -195,6 +259,10 @@ def test_a_sweep_from_the_command_line_to_its_best_run(
     wait_for(lambda: any(run.has_trainer() for run in sweep.runs().values()))
     os.kill(queue.pid, signal.SIGKILL)
     wait_for(lambda: all(not run.has_trainer() for run in sweep.runs().values()))
+    listed = {run["id"]: (run["state"], run["why"]) for run in spivae("runs", *at, "--json").json}
+    why = f"not begun, and the queue of {sweep.id} has ended; `spivae resume {sweep.id}` goes on"
+    assert sorted(listed.values()) == [("finished", ""), ("stopped", why), ("stopped", why)]
+    assert spivae("runs", *at).out.splitlines()[-2:] == ["", f"2 runs {why}"]
     shown = spivae("sweep", sweep.id, *at).out
     assert "finished" in shown
     assert "2 runs waiting, but the queue has ended" in shown
@@ -206,6 +274,18 @@ def test_a_sweep_from_the_command_line_to_its_best_run(
     assert elbos == sorted(elbos)
     assert answer["best"] == answer["runs"][0]["id"]
     assert sorted(run["settings"]["training.seed"] for run in answer["runs"]) == ["0", "1", "2"]
+    wait_for(lambda: not sweep.has_queue())
+    told = spivae("logs", sweep.id, *at).out.splitlines()
+    assert sorted(told[-4:]) == sorted(
+        f"{run}: {word}" for run in ids[1:] for word in ("started", "finished")
+    )
+    for command, words in (
+        ("stop", f"has already ended; `spivae sweep {sweep.id}` shows how"),
+        ("resume", "all of its runs have finished; `spivae sweep RECIPE --grid A.B=V1,V2` makes new ones"),
+    ):
+        refused = spivae(command, sweep.id, *at)
+        assert (refused.code, refused.out, refused.err) == (2, "", f"error: {sweep.id}: {words}\n")
+    assert not sweep.stop_path.exists()
     marked = [line for line in spivae("sweep", sweep.id, *at).out.splitlines() if line.startswith("*")]
     assert [line.split()[1] for line in marked] == [answer["best"]]
     assert len(spivae("runs", *at, "--json").json) == 3
@@ -218,6 +298,8 @@ def test_what_is_no_sweep_is_told(spivae: Callable[..., Any], tiny_recipe: Path,
     assert "a new one needs --grid" in refused.err
     refused = spivae("sweep", tiny_recipe, "--run-dir", tmp_path, "--grid", "process.name=sbm,nothing")
     assert "unknown process 'nothing'" in refused.err
+    refused = spivae("sweep", tiny_recipe, "--run-dir", tmp_path, "--grid", "training.seed=1,x")
+    assert refused.err.startswith("error: --grid: training.seed=x: recipe: training.seed: Expected `int`")
     assert not list(tmp_path.iterdir())
 
 

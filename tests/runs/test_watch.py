@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pty
 import re
@@ -13,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from spivae.cli import watch
+from spivae.figure.look import Look
+from spivae.following.follower import RunFollower
+from spivae.following.usage import Usage
 from spivae.training.lock import Owner
 from spivae.training.metrics import MetricsWriter
 from spivae.training.run import Run
@@ -62,6 +68,27 @@ def test_once_draws_the_curves_as_they_are(size: tuple[int, int], tiny_run: Path
     assert lines[0].startswith("finished  epoch 3.00/3  step 9/9")
     assert lines[1].startswith("epoch 3/3  beta 1e-3  NLL ")
     assert lines[2].startswith("loss (nats/step)")
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (40, ""),
+        (80, "  epoch 2.50/3  1 min 5 s left"),
+        (90, "  epoch 2.50/3  step 5,000/6,000  1 min 5 s left"),
+        (200, "  epoch 2.50/3  step 5,000/6,000  12 steps/s  1 min 5 s left  CPU 99 %, 250 MB  GPU 50 %"),
+    ],
+)
+def test_the_first_line_keeps_the_id_of_the_run_whatever_the_width(width: int, shown: str, tiny_run: Path):
+    *_, view = RunFollower(str(tiny_run), Run.open).poll()
+    info = replace(view.info, id="sbm-20260101-000000-ab12", steps=6000)
+    view = dataclasses.replace(
+        view, info=info, state="running", step=5000, epoch=2.5, speed=12.0, left=65.0, figure=None
+    )
+    frame = watch._frame(view, width, 20, Look.detect({}, "utf-8"), Usage(99.0, 250_000_000, 50.0))
+    line = str(frame.renderables[0])
+    assert line == f"running{shown}  {info.id}"
+    assert len(line) <= width
 
 
 def test_a_run_without_a_step_is_drawn_too(copy: Run, spivae: Callable[..., Any]):

@@ -128,5 +128,32 @@ def test_what_a_program_complains_of_is_one_line(program):
     program("scancel", "exec sleep 20")
     with pytest.raises(SlurmError, match=r"^scancel: has not answered within 0.1 s"):
         call("scancel", "5", seconds=0.1)
+    program("scancel", "echo 'scancel: error: no route to host' >&2; exec sleep 20")
+    with pytest.raises(SlurmError, match=r"within 2 s \(no route to host\); try again later$"):
+        call("scancel", "5", seconds=2.0)
     with pytest.raises(SlurmError, match="squelch: not found"):
         call("squelch")
+
+
+def test_where_slurm_is_not_configured_it_says_what_to_do_in_one_line(
+    program, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    lines = (
+        "sbatch: error: fetch_config: DNS SRV lookup failed",
+        "sbatch: fatal: Could not establish a configuration source",
+    )
+    program("sbatch", f"printf '%s\n' '{lines[0]}' '{lines[1]}' >&2; exit 1")
+    with pytest.raises(SlurmError) as told:
+        call("sbatch")
+    assert str(told.value) == (
+        "sbatch: finds no configuration of Slurm on this machine "
+        "(Could not establish a configuration source); go to a login node of the cluster, "
+        "or let SLURM_CONF name its slurm.conf"
+    )
+    monkeypatch.setenv("SLURM_CONF", "/none")  # which sbatch looks for again and again
+    program("sbatch", "echo 'sbatch: error: s_p_parse_file: cannot stat file /none' >&2; exec sleep 20")
+    with pytest.raises(
+        SlurmError, match=r"Slurm in SLURM_CONF=/none \(s_p_parse_file: cannot stat file /none"
+    ):
+        call("sbatch", seconds=2.0)

@@ -45,6 +45,7 @@ class Entry(msgspec.Struct, kw_only=True):
     left: float | None = None
     tags: list[str] = []
     where: str = ""
+    why: str = ""
 
 
 def metrics(beta: float, nll: float, kl: list[float], **more: Any) -> dict[str, Any]:

@@ -276,6 +276,17 @@ async def test_the_preview_tells_who_trains_a_run() -> None:
             assert "Slurm job 1742 on node07" in str(app.screen.query_one(shown, EntryPreview).render())
 
 
+async def test_the_preview_tells_why_a_run_does_not_begin() -> None:
+    why = "not begun, and the queue of sweep-1 has ended"
+    waits = fakes.Entry(path="runs/a", name="a", kind="run", state="stopped", why=why)
+    for size, shown in (((160, 40), "#preview"), ((80, 24), "#detail")):
+        app = fakes.app(scan=lambda folders: iter([waits]))
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            words = " ".join(str(app.screen.query_one(shown, EntryPreview).render()).split())
+            assert why in words
+
+
 async def test_y_copies_the_path() -> None:
     app = fakes.app()
     async with app.run_test(size=(80, 24)) as pilot:
