@@ -66,17 +66,13 @@ def tell_sweep(sweep: Sweep, as_json: bool) -> None:
         _emit_script(sweep.script(info.slurm), as_json)
         return
     if as_json:
-        from spivae.training.recipe import read_value
-
-        settings = [
-            {path: read_value(text) for path, text in point.settings.items()} for point in info.points
-        ]
-        emit_json({"runs": settings, "jobs": info.jobs, "threads": info.threads})
+        runs = [point.values for point in info.points]
+        emit_json({"runs": runs, "jobs": info.jobs, "threads": info.threads})
         return
     for point in info.points:
         emit("  ".join(f"{path}={value}" for path, value in point.settings.items()))
-    runs, threads = wording.plural(len(info.points), "run"), wording.plural(info.threads, "thread")
-    emit(f"{runs}, {info.jobs} at a time, with {threads} in each process")
+    count, threads = wording.plural(len(info.points), "run"), wording.plural(info.threads, "thread")
+    emit(f"{count}, {info.jobs} at a time, with {threads} in each process")
 
 
 def _emit_script(script: str, as_json: bool) -> None:

@@ -35,6 +35,7 @@ COLUMNS = (
     Column("size", right=True, drop=7),
     Column("age", right=True, style="muted"),
 )
+_QUEUES = 5  # that are told of one by one
 STATES = {"finished": "good", "running": "accent", "failed": "bad", "lost": "bad", "stopped": "warn"}
 
 
@@ -111,8 +112,11 @@ def tell_of_ended_queues(whys: Iterable[str]) -> None:
     counts = Counter(why for why in whys if why)
     if counts:
         emit()
-    for why, count in counts.items():
+    for why, count in counts.most_common(_QUEUES):
         emit(paint(f"{plural(count, 'run')} {why}", "warn"))
+    if len(counts) > _QUEUES:
+        more = plural(len(counts) - _QUEUES, "more sweep")
+        emit(paint(f"{more} like that; `spivae runs --sweeps` lists all", "warn"))
 
 
 def _row(entry: Entry) -> list[str | Styled]:

@@ -42,7 +42,7 @@ def document(sweep: Sweep, known: Iterable[Mapping[str, Any]] | None = None) -> 
 
     listed = {each["id"]: each for each in (documents(sweep.path) if known is None else known)}
     runs = [
-        {key: listed[point.id][key] for key in _KEYS} | {"settings": point.settings}
+        {key: listed[point.id][key] for key in _KEYS} | {"settings": point.values}
         for point in sweep.info.points
         if point.id in listed
     ]
@@ -50,7 +50,7 @@ def document(sweep: Sweep, known: Iterable[Mapping[str, Any]] | None = None) -> 
     return {
         "id": sweep.id,
         "path": sweep.path,
-        "grid": info.grid,
+        "grid": info.values,
         "jobs": info.jobs,
         "threads": info.threads,
         "best": best_id(runs),

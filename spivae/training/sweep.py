@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -41,7 +41,14 @@ class Point(msgspec.Struct, frozen=True):
     """A run of a sweep, and what sets it apart from the others."""
 
     id: str
-    settings: dict[str, str]
+    settings: dict[str, str]  # as they were typed
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The settings' values, numbers as numbers."""
+        from spivae.training.recipe import read_value
+
+        return {path: read_value(text) for path, text in self.settings.items()}
 
 
 class SweepInfo(msgspec.Struct):
@@ -56,6 +63,13 @@ class SweepInfo(msgspec.Struct):
     nproc: int = 1  # processes of each run
     slurm: Options | None = None  # what was asked of Slurm; None: the queue is on this machine
     job: str | None = None  # the newest array
+
+    @property
+    def values(self) -> dict[str, list[Any]]:
+        """The grid's values, numbers as numbers."""
+        from spivae.training.recipe import read_value
+
+        return {path: [read_value(text) for text in texts] for path, texts in self.grid.items()}
 
 
 class Sweep:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spivae.cli import output
+from spivae.cli.listing import tell_of_ended_queues
 from spivae.cli.table import Column, cells, shorten, table, wrap
 
 COLUMNS = (Column("name", shortens=True), Column("less", drop=2), Column("more", right=True, drop=1))
@@ -55,3 +56,14 @@ def test_wide_and_combining_characters_count_as_the_cells_they_take():
 def test_text_is_wrapped_at_spaces():
     assert wrap("one two three", 8) == ["one two", "three"]
     assert wrap("one two three", None) == ["one two three"]
+
+
+def test_of_many_queues_that_have_ended_some_are_told_of_and_the_rest_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tell_of_ended_queues([f"wait for queue {number}" for number in range(8) for _ in range(8 - number)])
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        *(f"{8 - number} runs wait for queue {number}" for number in range(5)),
+        "3 more sweeps like that; `spivae runs --sweeps` lists all",
+    ]

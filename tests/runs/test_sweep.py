@@ -273,7 +273,7 @@ def test_a_sweep_from_the_command_line_to_its_best_run(
     elbos = [run["metrics"]["neg_elbo"] for run in answer["runs"]]
     assert elbos == sorted(elbos)
     assert answer["best"] == answer["runs"][0]["id"]
-    assert sorted(run["settings"]["training.seed"] for run in answer["runs"]) == ["0", "1", "2"]
+    assert sorted(run["settings"]["training.seed"] for run in answer["runs"]) == [0, 1, 2]
     wait_for(lambda: not sweep.has_queue())
     told = spivae("logs", sweep.id, *at).out.splitlines()
     assert sorted(told[-4:]) == sorted(
