@@ -26,7 +26,8 @@ from spivae.training.step import make_optimizer, train_step
 from spivae.training.threads import check_threads, choose, free_threads, step_seconds
 
 _SECONDS = 2.0  # of training steps; the other probes are shorter
-_MADE = 4096  # trajectories on which their making is timed
+# trajectories on which their making is timed: at most so many, and so many displacements
+_MADE, _MADE_DISPLACEMENTS = 4096, 1 << 21
 # bytes of text: a record without its lists, a number with all its digits, a rounded one of a cell, and the
 # entry of a tensor in a header
 _RECORD, _NUMBER, _OF_CELL, _OF_TENSOR = 230, 21, 8, 120
@@ -121,10 +122,12 @@ def _seconds_of_making(recipe: Recipe, process: Process) -> float:
     """What a new trajectory takes, among many."""
     process = observed(process, recipe.observation.noise, recipe.observation.blur)
     cells = recipe_grid(recipe, process).cells
-    theta, rng = cells[np.arange(_MADE) % len(cells)], np.random.default_rng(recipe.dataset.seed)
+    steps, rng = recipe.dataset.steps, np.random.default_rng(recipe.dataset.seed)
+    count = max(1, min(_MADE, _MADE_DISPLACEMENTS // steps))
+    theta = cells[np.arange(count) % len(cells)]
     begin = time.perf_counter()
-    simulate(process, theta, recipe.dataset.steps, rng)
-    return (time.perf_counter() - begin) / _MADE
+    simulate(process, theta, steps, rng)
+    return (time.perf_counter() - begin) / count
 
 
 def _seconds_of_reading(recipe: Recipe, process: Process) -> float:

@@ -118,6 +118,30 @@ def test_the_memory_told_grows_with_what_fills_it() -> None:
     assert 0.5e9 < told(threads=2) < 1.2e9
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5, 1024])
+def test_threads_without_rows_cost_nothing(threads: int) -> None:
+    def told(threads: int, batch: int) -> int:
+        recipe = with_overrides(TINY, {"training.batch": str(batch)})
+        return needed_memory(recipe, SBM, threads, fast=True)
+
+    assert told(threads, 1) == pytest.approx(told(1, 1), rel=1e-4)
+    assert told(threads, 71) > told(1, 32)  # the last of the 72 that are validated is alone
+    assert told(1024, 32) == pytest.approx(told(32, 32), rel=1e-4)
+
+
+def test_making_is_timed_on_no_more_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def noted(process: Process, theta: Any, steps: int, rng: object) -> None:
+        drawn.append(len(theta) * steps)
+
+    monkeypatch.setattr(cost, "simulate", noted)
+    for steps in (63, 50_000, 10_000_000):
+        recipe = with_overrides(TINY, {"dataset.steps": str(steps)})
+        assert cost._seconds_of_making(recipe, SBM) >= 0
+    assert drawn == [4096 * 63, 41 * 50_000, 10_000_000]
+
+
 def test_what_does_not_fit_is_refused_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError
