@@ -75,6 +75,14 @@ class RunInfo(msgspec.Struct):
     resumed_at: int = 0  # the step after which the newest attempt began
     changes: tuple[Change, ...] = ()  # of the way in which it is computed
     lr_scale: float = 1.0  # times the recipe's learning rates
+    repeats: str = ""  # the run whose training it does again, in the same way
+
+    def repeat(self, other: RunInfo) -> None:
+        """Be trained in the way of another run that has begun: on the same machine, to its bits."""
+        self.repeats, self.threads = other.id, other.threads
+        self.nproc, self.nnodes, self.max_restarts = other.nproc, other.nnodes, other.max_restarts
+        # on another device it is another way anyhow
+        self.code_path = other.code_path if self.device == other.device else "fast"
 
 
 class Run:
@@ -85,10 +93,19 @@ class Run:
         self.info = info
 
     @classmethod
-    def create(cls, base: Path, recipe: Recipe, name: str | None = None, *, device: str = AUTO) -> Run:
+    def create(
+        cls,
+        base: Path,
+        recipe: Recipe,
+        name: str | None = None,
+        *,
+        device: str = AUTO,
+        repeats: RunInfo | None = None,
+    ) -> Run:
         """A new directory under `base`, with this id or a unique one, that is to be trained on a device.
 
-        Raises WorkFailed where it cannot be made.
+        Where it `repeats` another one, it is trained in the same way. Raises WorkFailed where it cannot be
+        made.
         """
         from spivae.training import recipe as recipes
 
@@ -101,6 +118,8 @@ class Run:
             created=now,
             device=device,
         )
+        if repeats is not None:
+            info.repeat(repeats)
         run = cls(base / info.id, info)
         try:
             run.checkpoint_folder.mkdir(parents=True)
