@@ -146,7 +146,7 @@ def _disk(recipe: Recipe, steps: int, cells: int) -> int:
     """Of a run just before its end: checkpoints, each with its history, the state, and the metrics.
 
     Checkpoints are one a phase, the best and the final one; the last one and the state come where there are
-    more steps than those between two of them.
+    more steps than those between two of them. The largest file counts twice: a new one is written beside it.
     """
     latents, epochs = recipe.model_args.latents, recipe.epochs
     record = _RECORD + _NUMBER * latents
@@ -162,4 +162,4 @@ def _disk(recipe: Recipe, steps: int, cells: int) -> int:
     if epochs * steps >= table.checkpoint_every:
         count += 1
         state = 12 * parameters + 4 * _OF_TENSOR * weights + 8 * steps
-    return metrics + count * checkpoint + state
+    return metrics + count * checkpoint + state + max(checkpoint, state)
