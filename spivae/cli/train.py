@@ -309,8 +309,8 @@ def train_here(
                 aborted = isinstance(error, KeyboardInterrupt)
                 run.end_badly("aborted by a second interrupt" if aborted else told(error))
             raise
-    checkpoints = run.checkpoints()
-    report.write(f"{outcome}: {checkpoints[-1] if checkpoints else run.path}")
+    name = "final" if outcome == "finished" else outcome
+    report.write(f"{outcome}: {run.checkpoint_folder / name}.safetensors")
 
 
 @contextlib.contextmanager
