@@ -22,7 +22,7 @@ import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.liveness import STALE_SECONDS, heartbeat_age, is_alive, process_start
+from spivae.liveness import STALE_SECONDS, heartbeat_age, is_alive, process_start, this_host
 from spivae.slurm.job import Job
 
 BEAT_SECONDS = 10.0
@@ -41,11 +41,16 @@ class Owner(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, pid: int) -> Owner:
         """This process, or another of this host and in this one's job, if any."""
-        return cls(socket.gethostname(), pid, process_start(pid), Job.of_process())
+        return cls(this_host(), pid, process_start(pid), Job.of_process())
 
     @property
     def here(self) -> bool:
-        return self.host == socket.gethostname()
+        return self.host == this_host()
+
+    @property
+    def beside(self) -> bool:
+        """Whether it is in another container of this machine, or in one that is gone."""
+        return not self.here and self.host.partition("/")[0] == socket.gethostname()
 
     @property
     def gone(self) -> bool:
@@ -110,9 +115,9 @@ class Lock:
         """Take the lock of a run for this process.
 
         A lock whose owner has ended on this host is free; one that a launcher took for this process is
-        waited for. Of an owner on another host that shows no sign of life, it is free where Slurm says that
-        its job is over, or with `force`. Raises Locked where somebody holds it, WorkFailed where it cannot
-        be taken.
+        waited for. Of an owner that is not seen and shows no sign of life, it is free in a container of this
+        host; on another one where Slurm says that its job is over, or with `force`. Raises Locked where
+        somebody holds it, WorkFailed where it cannot be taken.
         """
         lock = cls(run.lock_path)
         end = time.monotonic() + _HANDOVER_SECONDS
@@ -165,7 +170,8 @@ class Lock:
         if owner.here or owner.gone:
             return owner.gone
         age = heartbeat_age(self.path)
-        return age is not None and age > STALE_SECONDS and (force or owner.is_over())
+        # of another container the process is not seen, but there is no clock but this machine's
+        return age is not None and age > STALE_SECONDS and (force or owner.beside or owner.is_over())
 
     def _is_left(self, path: Path) -> bool:
         """Whether a file that should be there for a moment has stayed, by no clock but this process's own."""

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import secrets
-import socket
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +16,7 @@ import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.liveness import heartbeat_age, process_start, run_state
+from spivae.liveness import heartbeat_age, process_start, run_state, this_host
 from spivae.slurm.job import Job
 from spivae.slurm.options import Options
 from spivae.training.device import AUTO
@@ -201,7 +200,7 @@ class Run:
 
     def note_process(self, pid: int) -> None:
         """Note the process that trains, or is about to, so that its end is noticed."""
-        self.info.host, self.info.pid, self.info.pid_started = socket.gethostname(), pid, process_start(pid)
+        self.info.host, self.info.pid, self.info.pid_started = this_host(), pid, process_start(pid)
         self.save()
 
     def claim(self, threads: int, device: str, pid: int | None = None) -> None:
