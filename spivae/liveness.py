@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 _HAS_PROC = os.path.exists("/proc/self/stat")  # as Linux has it
 
 
+_SPACE_OF_MACHINES = 0xEFFFFFFC  # the number that Linux gives the space of process ids outside of containers
+
+
+def this_host() -> str:
+    """This machine's name, and the number of a container's own space of process ids: `node7/4026532178`.
+
+    A pid says nothing in another space, which may have the machine's name all the same.
+    """
+    name = socket.gethostname()
+    try:
+        space = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:  # no Linux
+        return name
+    return name if space == _SPACE_OF_MACHINES else f"{name}/{space}"
+
+
 class _Status(NamedTuple):
     """When a process started, and whether it has ended and only waits to be reaped."""
 
@@ -147,7 +163,7 @@ def run_state(
         return "stopped" if queue_ended() else noted
     if not (noted == "running" or (noted == "queued" and pid != 0)):
         return noted
-    if host == socket.gethostname():
+    if host == this_host():
         return noted if is_alive(pid, started) else "lost"
     age = beat_age()
     return noted if age is None or _is_fresh(age) else "lost"

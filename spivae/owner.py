@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from spivae.liveness import STALE_SECONDS, heartbeat_age, is_alive, process_start
+from spivae.liveness import STALE_SECONDS, heartbeat_age, is_alive, process_start, this_host
 from spivae.slurm.job import Job
 
 
@@ -23,11 +23,16 @@ class Owner(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, pid: int) -> Owner:
         """This process, or another of this host and in this one's job, if any."""
-        return cls(socket.gethostname(), pid, process_start(pid), Job.of_process())
+        return cls(this_host(), pid, process_start(pid), Job.of_process())
 
     @property
     def here(self) -> bool:
-        return self.host == socket.gethostname()
+        return self.host == this_host()
+
+    @property
+    def beside(self) -> bool:
+        """Whether it is in another container of this machine, or in one that is gone."""
+        return not self.here and self.host.partition("/")[0] == socket.gethostname()
 
     @property
     def gone(self) -> bool:

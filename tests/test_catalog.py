@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from spivae import catalog, metrics_tail
 from spivae.catalog import default_folders, newest_first, scan, scan_runs
 from spivae.checkpoint import Checkpoint, write
 from spivae.cli.runs import documents
+from spivae.liveness import this_host
 from spivae.model.arguments import ModelArgs, expected_shapes
 
 DATA = Path(__file__).parent / "data"
@@ -157,7 +157,7 @@ def test_only_the_end_of_very_long_metrics_is_read(tmp_path, monkeypatch):
 
 def test_runs_that_die_without_a_word_have_moved_on_and_the_others_have_not(tmp_path):
     trainer = subprocess.Popen(["sleep", "60"])
-    about = {"state": "running", "host": socket.gethostname()}
+    about = {"state": "running", "host": this_host()}
     run(tmp_path / "dies", pid=trainer.pid, checkpoints=("best",), **about)
     run(tmp_path / "lives", pid=os.getpid(), **about)
     run(tmp_path / "over", state="finished")
@@ -190,7 +190,7 @@ def test_a_run_tells_who_trains_it(tmp_path):
 
 
 def test_a_run_whose_trainer_is_gone_is_lost(tmp_path):
-    here = socket.gethostname()
+    here = this_host()
     run(tmp_path / "alive", state="running", host=here, pid=os.getpid(), checkpoints=())
     run(tmp_path / "gone", state="running", host=here, pid=2**22 + 1, checkpoints=())
     run(tmp_path / "elsewhere", state="running", host="far", pid=2**22 + 1, checkpoints=())

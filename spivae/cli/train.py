@@ -71,8 +71,10 @@ def train(
 ) -> None:
     """Train a model; the run's id is the first line that is printed.
 
-    RECIPE is a TOML file, or the name of a shipped model, whose recipe is taken. Ctrl-C saves and ends; a
-    second one ends at once. The run's folder holds its checkpoints, metrics and log.
+    RECIPE is a TOML file, or the name of a shipped model, whose recipe is taken; or a run, by id or path,
+    whose training is done again in the same way: with its device, threads and processes, on the same machine
+    to the same bits. Ctrl-C saves and ends; a second one ends at once. The run's folder holds its
+    checkpoints, metrics and log.
 
     With --nproc, so many processes share every batch, and the training stays the same one. On several
     machines, give the same command on each, with --nnodes, --rdzv-endpoint and a --run-dir that all see; with
@@ -103,13 +105,21 @@ def train(
         return
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE'", click.get_current_context())
-    chosen = read_recipe(recipe, overrides)
+    from spivae.cli.repeating import find_repeated
+
+    before = find_repeated(recipe, run_dir)
+    chosen = read_recipe(recipe if before is None else str(before.recipe_path), overrides)
+    repeats = None
+    if before is not None:
+        repeats, processes, device = before.info, processes.of(before), device or before.info.device
     processes = processes.within_job(options is not None)
     processes.check(chosen)
     device = device or AUTO
     check_device(device, processes.several)
     if detach or options is not None:
         common.check_process(chosen.process.name)
+    if dry_run and repeats is not None:
+        threads = threads or repeats.threads
     if dry_run and options is not None:
         from spivae.cli.dry_run import tell_script
 
@@ -125,14 +135,22 @@ def train(
     if options is not None:
         from spivae.training.slurm import launch as hand_over
 
-        made = hand_over(chosen, run_dir, options, threads=threads, processes=processes, device=device)
+        made = hand_over(
+            chosen,
+            run_dir,
+            options,
+            threads=threads,
+            processes=processes,
+            device=device,
+            repeats=repeats,
+        )
         announce(made, as_json)
         return
     if detach:
         from spivae.training.launch import launch
 
         processes.check_detached()
-        made = launch(chosen, run_dir, threads=threads, processes=processes, device=device)
+        made = launch(chosen, run_dir, threads=threads, processes=processes, device=device, repeats=repeats)
         announce(made, as_json)
         return
     from spivae.training.run import Run
@@ -141,12 +159,16 @@ def train(
     plugins.process(chosen.process.name)  # an unknown one is an error before there is a run
     if device != AUTO:
         usable_device(device, processes=processes.nproc or 1, several=processes.several)  # or no run is made
+
+    def begin() -> Run:
+        return Run.create(run_dir, chosen, device=device, repeats=repeats)
+
     if processes.several:
         from spivae.cli.processes import train_together
 
-        train_together(lambda: Run.create(run_dir, chosen, device=device), processes, threads, as_json)
+        train_together(begin, processes, threads, as_json)
         return
-    run = Run.create(run_dir, chosen, device=device)
+    run = begin()
     announce(run, as_json)
     train_here(run, plugins, threads)
 
@@ -287,8 +309,8 @@ def train_here(
                 aborted = isinstance(error, KeyboardInterrupt)
                 run.end_badly("aborted by a second interrupt" if aborted else told(error))
             raise
-    checkpoints = run.checkpoints()
-    report.write(f"{outcome}: {checkpoints[-1] if checkpoints else run.path}")
+    name = "final" if outcome == "finished" else outcome
+    report.write(f"{outcome}: {run.checkpoint_folder / name}.safetensors")
 
 
 @contextlib.contextmanager

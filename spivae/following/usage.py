@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from spivae.liveness import is_alive
+from spivae.liveness import is_alive, this_host
 
 if TYPE_CHECKING:
     from spivae.training.run import RunInfo
@@ -52,7 +51,7 @@ class UsageMeter:
 
         Within a second the answer is the last one.
         """
-        if not info.pid or info.host != socket.gethostname():
+        if not info.pid or info.host != this_host():
             return None
         now = time.monotonic()
         if now - self._looked >= LEAST_SECONDS:

@@ -27,7 +27,8 @@ from spivae.training.step import make_optimizer, train_step
 from spivae.training.threads import check_threads, choose, free_threads, step_seconds
 
 _SECONDS = 2.0  # of training steps; the other probes are shorter
-_MADE = 4096  # trajectories on which their making is timed
+# trajectories on which their making is timed: at most so many, and so many displacements
+_MADE, _MADE_DISPLACEMENTS = 4096, 1 << 21
 # bytes of text: a record without its lists, a number with all its digits, a rounded one of a cell, and the
 # entry of a tensor in a header
 _RECORD, _NUMBER, _OF_CELL, _OF_TENSOR = 230, 21, 8, 120
@@ -122,10 +123,12 @@ def _seconds_of_making(recipe: Recipe, process: Process) -> float:
     """What a new trajectory takes, among many."""
     process = observed(process, recipe.observation.noise, recipe.observation.blur)
     cells = recipe_grid(recipe, process).cells
-    theta, rng = cells[np.arange(_MADE) % len(cells)], np.random.default_rng(recipe.dataset.seed)
+    steps, rng = recipe.dataset.steps, np.random.default_rng(recipe.dataset.seed)
+    count = max(1, min(_MADE, _MADE_DISPLACEMENTS // steps))
+    theta = cells[np.arange(count) % len(cells)]
     begin = time.perf_counter()
-    simulate(process, theta, recipe.dataset.steps, rng)
-    return (time.perf_counter() - begin) / _MADE
+    simulate(process, theta, steps, rng)
+    return (time.perf_counter() - begin) / count
 
 
 def _seconds_of_reading(recipe: Recipe, process: Process) -> float:
@@ -144,7 +147,7 @@ def _disk(recipe: Recipe, steps: int, cells: int) -> int:
     """Of a run just before its end: checkpoints, each with its history, the state, and the metrics.
 
     Checkpoints are one a phase, the best and the final one; the last one and the state come where there are
-    more steps than those between two of them.
+    more steps than those between two of them. The largest file counts twice: a new one is written beside it.
     """
     latents, epochs = recipe.model_args.latents, recipe.epochs
     record = _RECORD + _NUMBER * latents
@@ -160,4 +163,4 @@ def _disk(recipe: Recipe, steps: int, cells: int) -> int:
     if epochs * steps >= table.checkpoint_every:
         count += 1
         state = 12 * parameters + 4 * _OF_TENSOR * weights + 8 * steps
-    return metrics + count * checkpoint + state
+    return metrics + count * checkpoint + state + max(checkpoint, state)

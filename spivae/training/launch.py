@@ -14,7 +14,7 @@ from spivae.errors import WorkFailed
 from spivae.training.device import AUTO, check_device
 from spivae.training.lock import Lock
 from spivae.training.processes import Processes
-from spivae.training.run import Run
+from spivae.training.run import Run, RunInfo
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
@@ -32,6 +32,7 @@ def launch(
     threads: int | None = None,
     processes: Processes | None = None,
     device: str = AUTO,
+    repeats: RunInfo | None = None,
 ) -> Run:
     """Make a run directory and start its trainer, detached; returns at once.
 
@@ -41,7 +42,7 @@ def launch(
     processes = processes or Processes()
     processes.check(recipe)
     check_device(device, processes.several)
-    run = Run.create(base, recipe, device=device)
+    run = Run.create(base, recipe, device=device, repeats=repeats)
     try:
         processes.note(run)
         with Lock.take(run) as lock:

@@ -76,9 +76,9 @@ class Lock:
         """Take the lock of a run for this process.
 
         A lock whose owner has ended on this host is free; one that a launcher took for this process is
-        waited for. Of an owner on another host that shows no sign of life, it is free where Slurm says that
-        its job is over, or with `force`. Raises Locked where somebody holds it, WorkFailed where it cannot
-        be taken.
+        waited for. Of an owner that is not seen and shows no sign of life, it is free in a container of this
+        host; on another one where Slurm says that its job is over, or with `force`. Raises Locked where
+        somebody holds it, WorkFailed where it cannot be taken.
         """
         lock = cls(run.lock_path)
         end = time.monotonic() + _HANDOVER_SECONDS
@@ -131,7 +131,8 @@ class Lock:
         if owner.here or owner.gone:
             return owner.gone
         age = heartbeat_age(self.path)
-        return age is not None and age > STALE_SECONDS and (force or owner.is_over())
+        # of another container the process is not seen, but there is no clock but this machine's
+        return age is not None and age > STALE_SECONDS and (force or owner.beside or owner.is_over())
 
     def _is_left(self, path: Path) -> bool:
         """Whether a file that should be there for a moment has stayed, by no clock but this process's own."""

@@ -72,12 +72,12 @@ def train(
     `stopped`, in place of `last`). `resume` goes on from that state, with the threads and the code path of
     before, to the very weights of a training that was never interrupted; without a state it begins anew.
 
-    `threads` are chosen by a short probe where they are not given; the `device` is then the one that the run
-    was trained on, or is to be (see `spivae.training.device`). Several processes train it together as a
-    `team`, each of which calls this; the first one writes and tells. Raises Locked where another process
-    trains this run; SpivaeError where the device is not to be had; WorkFailed where the loss or the model is
-    no longer finite, where the memory does not suffice, where the run is taken away (LockLost), or where a
-    process of the team is gone (WorkerLost).
+    `threads` are chosen by a short probe where they are not given, and the run has not noted any; the
+    `device` is then the one that the run was trained on, or is to be (see `spivae.training.device`). Several
+    processes train it together as a `team`, each of which calls this; the first one writes and tells. Raises
+    Locked where another process trains this run; SpivaeError where the device is not to be had; WorkFailed
+    where the loss or the model is no longer finite, where the memory does not suffice, where the run is taken
+    away (LockLost), or where a process of the team is gone (WorkerLost).
     """
     check_threads(threads)
     events, team = events or Events(), team or Team()
@@ -85,7 +85,7 @@ def train(
         run.refresh()
         run.sweep_up()
         state = read_state(run) if resume else None
-        threads = threads or (run.info.threads if resume else 0)
+        threads = threads or run.info.threads
         found = team.usable(device or run.info.device, run)
         use_threads(threads or 1)
         run.claim(threads, found, team.trainer)
@@ -146,8 +146,8 @@ class _Trainer:
         self.model.to(self.device)
         info, most = self.run.info, self.threads or usable_threads()
         info.why_plain = why_plain(self.model)
-        if info.why_plain is None and self.state is not None:
-            info.why_plain = self.state.why_still_plain(info)
+        if info.why_plain is None:
+            info.why_plain = self._why_still_plain()
         self.path: CodePath = "fast" if info.why_plain is None else "plain"
         info.code_path = self.path
         needed = needed_memory(recipe, self.process, most, self.path == "fast")
@@ -163,6 +163,13 @@ class _Trainer:
         info.grid = cell_axes(self.process, self.data.grid)
         self.run.save()
         self.team.check_same(self.at.step, checksum(list(self.model.parameters())))
+
+    def _why_still_plain(self) -> str | None:
+        """Why a model that the fast path knows is computed in the plain form, as it was before."""
+        info = self.run.info
+        if self.state is not None:
+            return self.state.why_still_plain(info)
+        return f"as {info.repeats} was" if info.repeats and info.code_path == "plain" else None
 
     def _changes(self) -> tuple[Change, ...]:
         """The changes of way behind the state that it goes on from, and the one from here on, if any."""

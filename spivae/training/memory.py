@@ -36,6 +36,7 @@ def needed_memory(recipe: Recipe, process: Process, threads: int, fast: bool) ->
     A few trajectories are drawn for that. Raises as the process does.
     """
     args = recipe.model_args
+    threads = min(threads, recipe.training.batch)  # more have no rows
     if fast:
         numbers = _displacements_kept(recipe, process, threads) * _numbers_kept(args)
         numbers += (threads + 1) * weights_of(recipe)  # the gradients of each thread, and their sums
@@ -122,6 +123,7 @@ def _displacements_kept(recipe: Recipe, process: Process, threads: int) -> int:
         kept = {
             (part.stop - part.start) * length
             for size, length in passes
+            if thread < size  # or it has no rows
             for part in parts(_share(size, thread, threads), max(1, ROWS // args.o_dim))
         }
         total += sum(sorted(kept)[-_SIZES:])
@@ -130,7 +132,7 @@ def _displacements_kept(recipe: Recipe, process: Process, threads: int) -> int:
 
 def _share(rows: int, thread: int, threads: int) -> slice:
     threads = min(threads, rows)
-    return slice(*(rows * min(k, threads) // threads for k in (thread, thread + 1)))
+    return slice(*(rows * k // threads for k in (thread, thread + 1)))
 
 
 def free_memory() -> int:

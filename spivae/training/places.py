@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from spivae.cores import own_cores
-from spivae.liveness import is_alive, process_start
+from spivae.liveness import is_alive, process_start, this_host
 
 _CHOOSING_SECONDS = 60.0  # how long another training, which may be suspended, is waited for
 
@@ -29,7 +28,7 @@ class _Place(msgspec.Struct, frozen=True):
 def _folder() -> Path:
     import platformdirs
 
-    return platformdirs.user_cache_path("spivae") / "trainings" / socket.gethostname()
+    return platformdirs.user_cache_path("spivae") / "trainings" / this_host()
 
 
 def take(pid: int, threads: int) -> None:

@@ -29,6 +29,11 @@ def _at_least(table: msgspec.Struct, least: float, *fields: str) -> None:
             raise ValueError(f"{field}: needs at least {least}, not {value}")
 
 
+def _seed(seed: int) -> None:
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed: needs a number from 0 to {(1 << 64) - 1}, not {seed}")
+
+
 class GridAxis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Values of one parameter, from low to high."""
 
@@ -40,6 +45,9 @@ class GridAxis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ValueError(f"n: needs at least 1, not {self.n}")
+        for end in ("low", "high"):
+            if not math.isfinite(getattr(self, end)):
+                raise ValueError(f"{end}: needs a finite number, not {getattr(self, end)}")
         if not self.low <= self.high:
             raise ValueError(f"low: {self.low} is above high {self.high}")
         if self.scale == "log" and self.low <= 0:
@@ -61,7 +69,7 @@ class DatasetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "steps", "trajectories")
-        _at_least(self, 0, "seed")
+        _seed(self.seed)
         if not 0 < self.validation < 1:
             raise ValueError(f"validation: needs a fraction between 0 and 1, not {self.validation}")
 
@@ -110,7 +118,8 @@ class TrainingTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "batch", "checkpoint_every")
-        _at_least(self, 0, "seed", "clip", "mean_lr")
+        _at_least(self, 0, "clip", "mean_lr")
+        _seed(self.seed)
         if not self.phase:
             raise ValueError("phase: needs at least one phase")
 

@@ -84,7 +84,7 @@ def relaunch(
 def _check(run: Run, force: bool) -> None:
     info, state = run.info, run.state()
     if state == "finished":
-        raise SpivaeError(f"{run.id}: has finished; `spivae train {run.recipe_path}` trains its recipe anew")
+        raise SpivaeError(f"{run.id}: has finished; `spivae train {run.id}` trains it again")
     in_sweep = (run.path.parent / "sweep.json").is_file()
     if run.is_untaken() and not in_sweep:
         return  # it was to be trained where it was made, which failed before anything could be noted

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import secrets
-import socket
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +16,7 @@ import msgspec
 
 from spivae.errors import SpivaeError, WorkFailed
 from spivae.files import replacing
-from spivae.liveness import heartbeat_age, is_untaken, process_start, run_state
+from spivae.liveness import heartbeat_age, is_untaken, process_start, run_state, this_host
 from spivae.owner import ended_queue, why_not_begun
 from spivae.slurm.job import Job
 from spivae.slurm.options import Options
@@ -76,6 +75,14 @@ class RunInfo(msgspec.Struct):
     resumed_at: int = 0  # the step after which the newest attempt began
     changes: tuple[Change, ...] = ()  # of the way in which it is computed
     lr_scale: float = 1.0  # times the recipe's learning rates
+    repeats: str = ""  # the run whose training it does again, in the same way
+
+    def repeat(self, other: RunInfo) -> None:
+        """Be trained in the way of another run that has begun: on the same machine, to its bits."""
+        self.repeats, self.threads = other.id, other.threads
+        self.nproc, self.nnodes, self.max_restarts = other.nproc, other.nnodes, other.max_restarts
+        # on another device it is another way anyhow
+        self.code_path = other.code_path if self.device == other.device else "fast"
 
 
 class Run:
@@ -86,10 +93,19 @@ class Run:
         self.info = info
 
     @classmethod
-    def create(cls, base: Path, recipe: Recipe, name: str | None = None, *, device: str = AUTO) -> Run:
+    def create(
+        cls,
+        base: Path,
+        recipe: Recipe,
+        name: str | None = None,
+        *,
+        device: str = AUTO,
+        repeats: RunInfo | None = None,
+    ) -> Run:
         """A new directory under `base`, with this id or a unique one, that is to be trained on a device.
 
-        Raises WorkFailed where it cannot be made.
+        Where it `repeats` another one, it is trained in the same way. Raises WorkFailed where it cannot be
+        made.
         """
         from spivae.training import recipe as recipes
 
@@ -102,6 +118,8 @@ class Run:
             created=now,
             device=device,
         )
+        if repeats is not None:
+            info.repeat(repeats)
         run = cls(base / info.id, info)
         try:
             run.checkpoint_folder.mkdir(parents=True)
@@ -183,7 +201,7 @@ class Run:
 
     def note_process(self, pid: int) -> None:
         """Note the process that trains, or is about to, so that its end is noticed."""
-        self.info.host, self.info.pid, self.info.pid_started = socket.gethostname(), pid, process_start(pid)
+        self.info.host, self.info.pid, self.info.pid_started = this_host(), pid, process_start(pid)
         self.save()
 
     def claim(self, threads: int, device: str, pid: int | None = None) -> None:

@@ -29,7 +29,7 @@ from spivae.slurm.script import Array
 from spivae.training.device import AUTO
 from spivae.training.lock import Lock, Locked
 from spivae.training.processes import Processes
-from spivae.training.run import Run
+from spivae.training.run import Run, RunInfo
 
 if TYPE_CHECKING:
     from spivae.training.recipe import Recipe
@@ -47,6 +47,7 @@ def launch(
     threads: int | None = None,
     processes: Processes | None = None,
     device: str = AUTO,
+    repeats: RunInfo | None = None,
 ) -> Run:
     """Make a run directory and hand its training to Slurm; returns at once.
 
@@ -55,7 +56,7 @@ def launch(
     """
     processes = (processes or Processes()).within_job()
     processes.check(recipe)
-    run = Run.create(base, recipe, device=device)
+    run = Run.create(base, recipe, device=device, repeats=repeats)
     try:
         processes.note(run)
         with Lock.take(run):

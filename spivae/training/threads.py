@@ -12,14 +12,19 @@ from spivae.errors import SpivaeError
 from spivae.training.places import taken
 
 GAIN = 1.1  # more threads must make a step so many times faster, or the cores are left to others
+_MOST_THREADS = 1024  # far above what makes any step faster; torch dies of some hundred thousand
 _ROUNDS, _LEAST_SECONDS, _MOST_SECONDS = 4, 0.2, 3.0
 _GLANCES, _GLANCE_SECONDS = 5, 0.1
 
 
 def check_threads(threads: int | None) -> None:
-    """Raise SpivaeError for a number of threads that is none."""
-    if threads is not None and threads < 1:
+    """Raise SpivaeError for a number of threads that is none, or that no machine has."""
+    if threads is None:
+        return
+    if threads < 1:
         raise SpivaeError(f"threads: needs at least 1, not {threads}; leave it out to have it chosen")
+    if threads > _MOST_THREADS:
+        raise SpivaeError(f"threads: at most {_MOST_THREADS}, not {threads}; leave it out to have it chosen")
 
 
 def use_threads(count: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from textual.worker import Worker, WorkerState, get_current_worker
 from spivae import wording
 from spivae.errors import SpivaeError
 from spivae.following.follower import RunFollower, RunView
+from spivae.liveness import this_host
 from spivae_tui import run_words
 from spivae_tui.actions import bindings
 from spivae_tui.run_words import Piece
@@ -240,7 +240,7 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
     def _show_title(self, view: RunView) -> None:
         """The process and what it takes of this machine, or how it stands; and what part is shown."""
         words = []
-        if view.state == "running" and view.info.host != socket.gethostname():
+        if view.state == "running" and view.info.host != this_host():
             words = [f"on {view.info.host}"]
         elif view.state == "running":
             words = run_words.usage(self.usage)

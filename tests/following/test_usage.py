@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ import pytest
 
 from spivae.following import usage
 from spivae.following.usage import UsageMeter
-from spivae.liveness import process_start
+from spivae.liveness import process_start, this_host
 from spivae.training.run import RunInfo
 
 # a parent that rests, with a child that holds 40 MB and computes
@@ -33,7 +32,7 @@ def info(pid: int, started: int | None, host: str = "", begun: float | None = No
     now = time.time()
     return RunInfo(
         id="x", process="sbm", epochs=1, created=now, started=begun or now, state="running",
-        host=host or socket.gethostname(), pid=pid, pid_started=started,
+        host=host or this_host(), pid=pid, pid_started=started,
     )  # fmt: skip
 
 

@@ -204,6 +204,14 @@ def test_a_clock_that_jumps_changes_nothing(run: Run, jump: float, monkeypatch: 
     assert seconds[-1] < 3600
 
 
+def test_a_clock_that_was_set_back_hides_no_final_checkpoint(run: Run, spivae: Callable[..., Any]):
+    interrupt(run, 8)
+    run.end("stopped")
+    later = time.time() + 86400
+    os.utime(run.checkpoint_folder / "phase-0.safetensors", (later, later))
+    assert spivae("resume", run.path).err.splitlines()[-1].endswith("checkpoints/final.safetensors")
+
+
 def test_a_second_trainer_is_refused_and_leaves_the_run_alone(
     recipe: Recipe, tmp_path: Path, trainers: Trainers, spivae: Callable[..., Any]
 ):

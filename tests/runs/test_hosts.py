@@ -1,4 +1,4 @@
-"""Runs in a folder that several hosts share; the hosts are UTS namespaces of this machine."""
+"""Runs in a folder that several hosts share; the hosts are namespaces of this machine."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from spivae.liveness import STALE_SECONDS
+from spivae.liveness import STALE_SECONDS, this_host
 from spivae.training import recipe as recipes
 from spivae.training.lock import read_owner
 from spivae.training.run import Run
 from tests.commands import wait_for
+
+# of the container, if any, in which these tests run
+HERE = "".join(this_host().partition("/")[1:])
 
 
 def on_host(name: str, *command: object) -> list[str]:
@@ -59,13 +62,13 @@ def test_a_killed_trainer_is_overruled_from_another_host_once_it_is_silent_and_b
             wait_for(run.state_path.exists)
             owner = read_owner(run.lock_path)
             assert owner is not None
-            assert (owner.host, owner.pid) == ("host-a", first.pid)
+            assert (owner.host, owner.pid) == (f"host-a{HERE}", first.pid)
         finally:
             os.kill(first.pid, signal.SIGKILL)
 
     # host-b cannot see that it is gone
     run.refresh()
-    who = f"process {first.pid} on host-a"
+    who = f"process {first.pid} on host-a{HERE}"
     assert resume_on("host-b", run) == (
         2,
         f"error: {run.id}: is running ({who}); `spivae stop {run.id}` ends that\n",
@@ -89,12 +92,12 @@ def test_a_killed_trainer_is_overruled_from_another_host_once_it_is_silent_and_b
         code, said = rivals[loser].returncode, rivals[loser].stderr.read()
         assert (code, said) == (
             2,
-            f"error: {run.id}: is trained by process {rivals[winner].pid} on {winner}; "
+            f"error: {run.id}: is trained by process {rivals[winner].pid} on {winner}{HERE}; "
             f"`spivae stop {run.id}` ends that\n",
         )
         wait_for(lambda: Run.open(run.path).info.resumed_at > 0)
         run.refresh()
-        assert (run.info.host, run.info.pid, run.info.attempt) == (winner, rivals[winner].pid, 2)
+        assert (run.info.host, run.info.pid, run.info.attempt) == (f"{winner}{HERE}", rivals[winner].pid, 2)
         run.request_stop()
         assert rivals[winner].wait(60) == 0
         assert Run.open(run.path).state() == "stopped"
@@ -103,3 +106,28 @@ def test_a_killed_trainer_is_overruled_from_another_host_once_it_is_silent_and_b
         for rival in rivals.values():
             rival.kill()
             rival.communicate()
+
+
+def test_a_container_of_the_same_name_leaves_a_living_trainer_alone(tiny_recipe: Path, tmp_path: Path):
+    recipe = recipes.with_overrides(recipes.load(tiny_recipe), {"training.phase.1.epochs": "5000"})
+    run = Run.create(tmp_path, recipe)
+    inside = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-m", "spivae"]
+
+    def told(*arguments: object) -> tuple[int, str, str]:
+        done = subprocess.run([*inside, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    with spivae_on("host-a", "train", "--run", run.path, "--threads", 1) as trainer:
+        try:
+            wait_for(lambda: Run.open(run.path).info.steps)
+            inside[:0] = on_host("host-a")
+            assert '"running"' in told("runs", "--run-dir", tmp_path, "--json")[1]
+            for command in (("resume",), ("resume", "--force"), ("rm", "--yes")):
+                code, out, said = told(*command, run.path)
+                assert (code, out) == (2, ""), command
+                assert "`spivae stop " in said
+            assert told("stop", run.path)[:2] == (0, f"{run.id}: stopped\n")
+            assert trainer.wait(60) == 0
+        finally:
+            trainer.kill()
+            trainer.communicate()

@@ -91,7 +91,8 @@ def test_the_disk_told_is_what_a_run_takes(
     monkeypatch.setattr(_Trainer, "tidy", lambda *_: None)
     train(run, SBM, threads=1)
     assert run.state_path.exists() == (every == 5)
-    taken = sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path in run.path.rglob("*") if path.is_file()]
+    taken = sum(sizes) + max(sizes)  # while it is replaced by a new one
     assert estimate(recipe, SBM, threads=1, seconds=0.1).disk == pytest.approx(taken, rel=0.15)
 
 
@@ -116,6 +117,30 @@ def test_the_memory_told_grows_with_what_fills_it() -> None:
     assert plain > whole + 300e6
     assert told(model__res_channels=64) > whole + 100e6
     assert 0.5e9 < told(threads=2) < 1.2e9
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, 1024])
+def test_threads_without_rows_cost_nothing(threads: int) -> None:
+    def told(threads: int, batch: int) -> int:
+        recipe = with_overrides(TINY, {"training.batch": str(batch)})
+        return needed_memory(recipe, SBM, threads, fast=True)
+
+    assert told(threads, 1) == pytest.approx(told(1, 1), rel=1e-4)
+    assert told(threads, 71) > told(1, 32)  # the last of the 72 that are validated is alone
+    assert told(1024, 32) == pytest.approx(told(32, 32), rel=1e-4)
+
+
+def test_making_is_timed_on_no_more_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def noted(process: Process, theta: Any, steps: int, rng: object) -> None:
+        drawn.append(len(theta) * steps)
+
+    monkeypatch.setattr(cost, "simulate", noted)
+    for steps in (63, 50_000, 10_000_000):
+        recipe = with_overrides(TINY, {"dataset.steps": str(steps)})
+        assert cost._seconds_of_making(recipe, SBM) >= 0
+    assert drawn == [4096 * 63, 41 * 50_000, 10_000_000]
 
 
 def test_what_does_not_fit_is_refused_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from spivae import liveness
 from spivae.catalog import scan
-from spivae.liveness import STALE_SECONDS, heartbeat_age, process_start
+from spivae.liveness import STALE_SECONDS, heartbeat_age, process_start, this_host
 from spivae.slurm import queue as queues
 from spivae.slurm.commands import SlurmError
 from spivae.slurm.job import Job
@@ -95,6 +96,30 @@ def test_a_silent_owner_on_another_host_is_overruled_by_force_alone(run: Run):
         Lock.take(run)
     with Lock.take(run, force=True):
         assert read_owner(run.lock_path) == Owner.of(os.getpid())
+
+
+def test_a_container_of_the_same_name_is_believed_while_it_beats_and_needs_no_force_then(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    name = this_host().partition("/")[0]
+    held_by(run, Owner(f"{name}/17", os.getpid(), process_start(os.getpid())), age=STALE_SECONDS / 2)
+    with pytest.raises(Locked, match=f"is trained by process {os.getpid()} on {name}/17; `spivae stop"):
+        Lock.take(run, force=True)
+    run.info.state, run.info.host, run.info.pid = "running", f"{name}/17", 2**22 + 1
+    assert run.state() == "running"
+    monkeypatch.setattr(liveness, "_beats", {})
+    held_by(run, Owner(f"{name}/17", 4242), age=2 * STALE_SECONDS)
+    assert run.state() == "lost"
+    Lock.take(run).release()
+
+
+def test_only_a_container_has_the_number_of_its_processes_in_its_name(monkeypatch: pytest.MonkeyPatch):
+    space = os.stat("/proc/self/ns/pid").st_ino
+    monkeypatch.setattr(liveness, "_SPACE_OF_MACHINES", space)
+    name = this_host()
+    assert "/" not in name
+    monkeypatch.setattr(liveness, "_SPACE_OF_MACHINES", space + 1)
+    assert this_host() == f"{name}/{space}"
 
 
 def test_a_clock_that_is_ahead_lets_nobody_overrule_a_trainer_that_beats(

@@ -48,6 +48,9 @@ def test_every_key_has_a_default() -> None:
         ("[model]\no_dim = 100", "model.o_dim: 100 differs from dataset.steps"),
         ("[dataset]\nvalidation = 1.0", "dataset.validation: needs a fraction"),
         ("[process.grid.D]\nlow = 0\nhigh = 1\nn = 3\nscale = 'log'", "a log scale needs more than 0"),
+        ("[process.grid.D]\nlow = 0\nhigh = inf\nn = 3", "high: needs a finite number, not inf"),
+        ("[training]\nseed = -1", "training.seed: needs a number from 0 to 18446744073709551615, not -1"),
+        ("[dataset]\nseed = 18446744073709551616", "dataset.seed: needs a number from 0 to 1844"),
         ("[process]\nname = ", "not valid TOML"),
     ],
 )

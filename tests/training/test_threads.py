@@ -157,3 +157,10 @@ def test_cores_are_busy_as_the_system_tells_now(monkeypatch: pytest.MonkeyPatch)
 def test_a_number_of_threads_that_is_none_is_refused(count: int) -> None:
     with pytest.raises(SpivaeError, match=f"threads: needs at least 1, not {count}"):
         threads.check_threads(count)
+
+
+@pytest.mark.parametrize("count", [1025, 10**9, 10**20])
+def test_a_number_of_threads_that_torch_would_die_of_is_refused(count: int) -> None:
+    threads.check_threads(1024)
+    with pytest.raises(SpivaeError, match=f"threads: at most 1024, not {count}"):
+        threads.check_threads(count)

@@ -1,6 +1,5 @@
 """Browse: listing, filtering, sorting, opening, by keyboard and by mouse."""
 
-import socket
 import subprocess
 import threading
 import time
@@ -16,6 +15,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from spivae.errors import SpivaeError
+from spivae.liveness import this_host
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.browse import SETTLE_SECONDS
 from spivae_tui.screens.checkpoint import CheckpointScreen
@@ -209,7 +209,7 @@ async def test_a_trainer_that_is_killed_is_lost_without_a_key_and_can_be_resumed
 ) -> None:
     monkeypatch.setattr("spivae_tui.screens.browse.POLL_SECONDS", 0.2)
     trainer = subprocess.Popen(["sleep", "60"])
-    run = runs.make_run(tmp_path, 70, host=socket.gethostname(), pid=trainer.pid)
+    run = runs.make_run(tmp_path, 70, host=this_host(), pid=trainer.pid)
     app = SpivaeApp([tmp_path], services=Services(read_header=fakes.checkpoint))  # type: ignore[arg-type]
     async with app.run_test(size=(100, 24)) as pilot:
         await settled(pilot)

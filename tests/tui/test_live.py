@@ -16,6 +16,7 @@ from textual.widgets import Static
 from spivae.errors import SpivaeError
 from spivae.figure.spec import Panel
 from spivae.following.follower import RunFollower, tail
+from spivae.liveness import this_host
 from spivae.training.run import Run
 from spivae_tui.app import SpivaeApp
 from spivae_tui.screens.live import LiveRunScreen
@@ -252,10 +253,8 @@ async def test_the_reason_of_a_failure_is_shown(
 
 
 async def test_a_trainer_that_is_gone_is_lost(tmp_path: Path) -> None:
-    import socket
-
     run = runs.make_run(tmp_path, 50, log="epoch 1\nKilled\n")
-    runs.set_info(run, host=socket.gethostname(), pid=2**22 + 1)
+    runs.set_info(run, host=this_host(), pid=2**22 + 1)
     async with LiveApp(run).run_test(size=(80, 24)) as pilot:
         screen = await seen(pilot, "lost")
         assert "is gone without saying why" in advice(screen)

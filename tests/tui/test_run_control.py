@@ -308,15 +308,14 @@ async def test_a_runs_own_curves_are_read_off_and_zoomed(two: list[Run]) -> None
 
 async def test_a_run_on_this_host_tells_what_it_takes(two: list[Run]) -> None:
     import os
-    import socket
 
-    from spivae.liveness import process_start
+    from spivae.liveness import process_start, this_host
 
     async with LiveApp(two[0]).run_test(size=(80, 24)) as pilot:
         screen = await live(pilot)
         await until(lambda: "on node07" in screen.title_bar._remark)
     me = os.getpid()
-    runs.set_info(two[1], host=socket.gethostname(), pid=me, pid_started=process_start(me))
+    runs.set_info(two[1], host=this_host(), pid=me, pid_started=process_start(me))
     async with LiveApp(two[1]).run_test(size=(80, 24)) as pilot:
         screen = await live(pilot)
         await until(lambda: re.search(r"\d [MG]B", screen.title_bar._remark))
