@@ -255,6 +255,17 @@ async def test_an_empty_field_can_be_seen_where_fields_have_no_background(app: T
         assert empty.render_line(0).text.strip() == "–"
 
 
+@pytest.mark.parametrize("theme", ["spivae-dark", "ansi-dark", "ansi-light"])
+async def test_the_chosen_recipe_is_written_in_the_colour_of_the_cursor(theme: str, tmp_path: Path) -> None:
+    async with TrainApp(tmp_path, theme=theme).run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        chosen = screen.query_one("#source", Select)
+        assert chosen.has_focus
+        label, start = chosen.query_one("#label"), screen.query_one("#start")
+        assert label.styles.color == start.styles.color
+        assert chosen.gutter.width == 0  # no other colour at its sides
+
+
 async def test_a_job_of_slurms_has_its_defaults_from_the_settings(app: TrainApp) -> None:
     app.slurm = Options(partition="gpu", time="90", setup=("module load cuda",))
     async with app.run_test(size=(80, 24)) as pilot:
