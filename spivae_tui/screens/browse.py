@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -174,10 +175,15 @@ class BrowseScreen(RunControlScreen):
     # Showing
 
     def _show_listing(self, keep_top: bool = False) -> None:
-        """Show the listing anew; the cursor stays on its entry, or at the top while the list first fills."""
+        """Show the listing anew.
+
+        The cursor stays on its entry, or at the top while the list first fills; or goes to what was started.
+        """
         before = self.selected
-        at = None
-        if before is not None and not (keep_top and self.entries.cursor == 0):
+        at = self._at_started()
+        if at is not None:
+            self.spivae.started = None
+        elif before is not None and not (keep_top and self.entries.cursor == 0):
             at = self.listing.position(before.path)
         self._mark_sorted()
         self.entries.show(self.listing.visible, at if at is not None else min(self.entries.cursor, 10**9))
@@ -188,6 +194,15 @@ class BrowseScreen(RunControlScreen):
         self._show_remark()
         self._show_preview()
         self.refresh_bindings()
+
+    def _at_started(self) -> int | None:
+        """Where the run that was just started stands in the list, or None."""
+        run = self.spivae.started
+        if run is None:
+            return None
+        alike = [entry.path for entry in self.listing.visible if os.path.basename(entry.path) == run.name]
+        found = next((path for path in alike if Path(path).resolve() == run.resolve()), None)
+        return self.listing.position(found)
 
     def _mark_sorted(self) -> None:
         self.entries.mark_sorted(self.listing.sorted_by, self.listing.descending)

@@ -346,7 +346,7 @@ class TrainScreen(SpivaeScreen):
             if state is WorkerState.SUCCESS and event.worker.result is not None:
                 from spivae_tui.screens.live import LiveRunScreen
 
-                self.spivae.look_into(Path(event.worker.result).parent)
+                self.spivae.has_started(Path(event.worker.result))
                 self.app.switch_screen(LiveRunScreen(str(event.worker.result)))
                 return
             button = self.query_one("#start", Button)

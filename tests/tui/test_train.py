@@ -482,6 +482,15 @@ def test_recipes_are_found_once_and_other_toml_files_are_not(tmp_path: Path) -> 
     assert [source.label for source in found] == [f"{tmp_path.name}/mine.toml", f"run {run.id}"]
 
 
+def test_recipes_in_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / place / "models" / f"{name}.toml" for place in "ab" for name in ("sbm", place)]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(RECIPE, path)
+    labels = [source.label for source in find(paths, [], tmp_path)]
+    assert labels == [str(paths[0]), "models/a.toml", str(paths[2]), "models/b.toml"]
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 def test_the_form_looks_cared_for(
     snap_compare: Callable[..., bool], app: TrainApp, size: tuple[int, int]
