@@ -109,8 +109,8 @@ SCOPES = {
 }
 
 
-def _view(scope: str) -> tuple[Action, ...]:
-    """Looking closer at curves: see spivae_tui.screens.viewing."""
+def _read(scope: str) -> tuple[Action, ...]:
+    """Reading curves off: see spivae_tui.screens.viewing."""
     return (
         Action(scope, "values", "v", "Values", "Read the curves off at a cursor, or put it away."),
         Action(scope, "no_values", "escape", "Close", "Put the cursor away.", when="reading values"),
@@ -122,6 +122,12 @@ def _view(scope: str) -> tuple[Action, ...]:
             scope, "cursor_left", "left", "Cursor back", "Move the cursor back.",
             footer=False, palette=False, when="reading values",
         ),
+    )  # fmt: skip
+
+
+def _zoom(scope: str) -> tuple[Action, ...]:
+    """Looking at a part of curves: see spivae_tui.screens.viewing."""
+    return (
         Action(scope, "zoom_in", "plus,equals_sign", "Zoom", "Show half as much, around the cursor.", "+-"),
         Action(scope, "zoom_out", "minus", "Zoom out", "Show twice as much.", footer=False),
         Action(scope, "pan_right", "full_stop", "Pan on", "Go on along the axis.", footer=False),
@@ -139,7 +145,6 @@ def _runs(scope: str, what: str, stop: str = "S", resume: str = "R") -> tuple[Ac
     return (
         Action(scope, "stop_run", stop, "Stop", f"Ask {what} to save and stop; asks once.", stop),
         Action(scope, "resume_run", resume, "Resume", f"Go on with {what} where it was saved.", resume),
-        Action(scope, "tag_run", "number_sign", "Tags", f"Put words on {what}, to filter by.", "#"),
         Action(scope, "confirm_stop", f"{stop},enter", "Stop and save", "Yes, stop it.", stop, when="asked"),
         Action(scope, "go_on", "escape", "Go on", "Let the training go on.", "esc", when="asked"),
         Action(
@@ -156,10 +161,14 @@ def _runs(scope: str, what: str, stop: str = "S", resume: str = "R") -> tuple[Ac
     )
 
 
+def _tags(scope: str, what: str) -> Action:
+    return Action(scope, "tag_run", "number_sign", "Tags", f"Put words on {what}, to filter by.", "#")
+
+
 ACTIONS: tuple[Action, ...] = (
     # Checkpoints and runs
     Action("browse", "open", "enter", "Open", "Open the checkpoint, or follow the run."),
-    Action("browse", "clear", "escape", "Clear filter", "Show everything again."),
+    Action("browse", "clear", "escape", "Clear", "Show everything again; then take off all marks."),
     # before all else, so that what is typed at once after it goes into the filter
     Action(
         "browse",
@@ -171,10 +180,11 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("browse", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
     Action("browse", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
-    *_runs("browse", "this run or the marked ones"),
     Action("browse", "train", "t,n", "Train", "Start a new training from a recipe."),
-    Action("browse", "mark", "space", "Mark", "Mark a run, to compare it with others.", footer=False),
+    Action("browse", "mark", "space", "Mark", "Mark a run, or take its mark off, and go to the next run."),
     Action("browse", "compare", "c", "Compare", "Compare the marked runs, or all beside this one."),
+    *_runs("browse", "this run or the marked ones"),
+    _tags("browse", "this run or the marked ones"),
     Action("browse", "copy_path", "y", "Copy path", "Copy the path of the selected entry to the clipboard."),
     Action("browse", "plugins", "p", "Plugins", "List plugins, and what is wrong with them.", footer=False),
     Action("browse", "rescan", "f5,ctrl+r", "Rescan", "Look through the folders again.", footer=False),
@@ -238,21 +248,23 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "run", "open", "enter,o", "Open checkpoint", "Open the final checkpoint, or the best so far.", "⏎"
     ),
-    *_runs("run", "the training", "s", "r"),
-    Action("run", "train", "t", "Train again", "Edit this recipe and start another training."),
-    *_view("run"),
-    Action(
-        "run", "latest", "z", "Latest", "Follow all epochs, the last half, or the last tenth.", footer=False
-    ),
-    Action("run", "next_tab", "right", "Tab", "Go on to curves, epochs, log.", "←→", when="otherwise"),
     Action(
         "run",
         "next_page",
         "right_square_bracket,pagedown",
-        "More curves",
-        "Page on, to the parameter cells.",
+        "More",
+        "Page on, to more curves and the parameter cells.",
         "]",
     ),
+    *_runs("run", "the training", "s", "r"),
+    *_read("run"),
+    *_zoom("run"),
+    Action(
+        "run", "latest", "z", "Latest", "Follow all epochs, the last half, or the last tenth.", footer=False
+    ),
+    Action("run", "next_tab", "right", "Tab", "Go on to curves, epochs, log.", "←→", when="otherwise"),
+    Action("run", "train", "t", "Train again", "Edit this recipe and start another training."),
+    _tags("run", "the training"),
     Action("run", "units", "x", "Steps/epochs", "Draw along steps (batches), or along epochs."),
     Action(
         "run",
@@ -288,8 +300,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("compare", "sort", "s", "Sort", "Sort by the next column; a click on a heading does it too."),
     Action("compare", "reverse", "r", "Reverse", "Turn the order round.", footer=False),
     Action("compare", "along", "x", "Axis", "Draw along epochs, steps, or time of training."),
-    *_view("compare"),
+    *_read("compare"),
+    Action("compare", "next_page", "right_square_bracket", "More", "Page on, to more curves.", "]"),
+    *_zoom("compare"),
     *_runs("compare", "this run"),
+    _tags("compare", "this run"),
     Action(
         "compare",
         "next_runs",
@@ -311,7 +326,6 @@ ACTIONS: tuple[Action, ...] = (
         when="differences",
     ),
     Action("compare", "no_differences", "escape", "Close", "Back to the curves.", when="differences"),
-    Action("compare", "next_page", "right_square_bracket", "More curves", "Page on.", "]"),
     Action(
         "compare",
         "previous_page",

@@ -70,6 +70,7 @@ class SpivaeApp(App[int]):
         self.look = look
         self._worker: WorkerLike | None = None
         self._told_of_plugins = False
+        self.started: Path | None = None  # a run that the list has not shown yet
         native = themes.THEMES[theme].ansi if theme in themes.THEMES else False
         super().__init__(ansi_color=True if native else None)
         for own in themes.THEMES.values():
@@ -196,8 +197,9 @@ class SpivaeApp(App[int]):
 
     # Going places
 
-    def look_into(self, folder: Path) -> None:
-        """List what is in this folder too, from the next scan on."""
+    def has_started(self, run: Path) -> None:
+        """Have the list show a run that was started here, and its cursor stand on it."""
+        self.started, folder = run, run.parent
         known = [path.resolve() for path in self.folders]
         if not any(folder.resolve().is_relative_to(path) for path in known):
             self.folders = (*self.folders, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,18 @@ class Source:
 
 
 def find(paths: Sequence[Path], folders: Iterable[Path], here: Path) -> list[Source]:
-    """The given recipes first, then those in `here`, then those of the runs in `folders`, newest first."""
+    """The given recipes first, then those in `here`, then those of the runs in `folders`, newest first.
+
+    Several that would be labelled alike have their paths for labels.
+    """
     found: dict[str, Source] = {}
     for path, label in _candidates(paths, folders, here):
         found.setdefault(os.path.realpath(path), Source(label, path))
-    return list(found.values())
+    labels = Counter(source.label for source in found.values())
+    return [
+        Source(str(source.path), source.path) if labels[source.label] > 1 else source
+        for source in found.values()
+    ]
 
 
 def _candidates(paths: Sequence[Path], folders: Iterable[Path], here: Path) -> Iterator[tuple[Path, str]]:

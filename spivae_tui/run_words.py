@@ -179,14 +179,17 @@ def advice(view: RunView) -> tuple[str, str]:
         goes_on = "r goes on, at a lower rate if you like" if view.diverged_at is not None else "r goes on"
         return f"Failed: {reason}. t corrects the recipe and tries again, {goes_on}.{saved}", "bad"
     if view.state == "lost":
-        last = f" Its last words: {view.log[-1]}." if view.log else ""
+        # how far it was, which an epoch's line tells, stands above
+        words = view.log[-1] if view.log else ""
+        last = f" Its last words: {words}." if words and not words.startswith("epoch ") else ""
         gone = view.job or (
             f"process {info.pid} on {info.host} is gone without saying why (killed, out of memory, or "
             "the machine was restarted)"
         )
         return f"Lost: {gone}.{last} {opens} r goes on from its last save.", "warn"
     if view.state == "queued":
-        said = [line for line in view.log if line and line != info.id]
+        # of one that is resumed, the log is still that of the trainer before
+        said = [] if info.attempt else [line for line in view.log if line and line != info.id]
         return (f"Not started yet. Its log says: {said[-1]}", "warn") if said else ("", "")
     if view.stopping:
         return "Asked to stop: it saves and ends after this step.", "warn"

@@ -318,7 +318,8 @@ def stopping_on_signals(*, aloud: bool = True) -> Iterator[list[int]]:
     """The first SIGINT, SIGTERM, SIGHUP or SIGUSR1 is put into the list that this gives.
 
     A second SIGINT interrupts. With `aloud`, whoever sent it is told what that does.
-    A signal that this process ignores, as one that was started by nohup does, stays ignored.
+    A signal that this process ignores, as one that was started by nohup does, stays ignored; but with `aloud`
+    the last one is heeded: a job script has had it ignored until this process is ready for it.
     """
     asked: list[int] = []
 
@@ -334,7 +335,8 @@ def stopping_on_signals(*, aloud: bool = True) -> Iterator[list[int]]:
 
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")  # the last is what batch systems warn with
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    warning = numbers[-1] if aloud else None
+    heeded = [n for n in numbers if n == warning or signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, ask) for number in heeded}
     try:
         yield asked

@@ -14,6 +14,8 @@ from spivae.slurm.commands import SlurmError, call
 from spivae.slurm.options import Options, declared
 
 WARNING_SECONDS = 60  # before the time is up, and Slurm may be a minute early
+_IGNORING = "trap '' USR1"  # until the trainer heeds the warning, which would end it in its first moment
+_IGNORED_TOO = "sh -c " + shlex.quote(f'{_IGNORING}; exec "$@"') + " sh"  # by what srun starts
 _LEAVE_SECONDS = 60  # after the command has ended on one node, for it to end on the others
 # where the nodes meet: below the ports that Linux gives to outgoing connections, another one for each job
 _FIRST_PORT, _PORTS = 20_000, 12_000
@@ -51,9 +53,10 @@ def job_script(
     """The script of a job that runs `command` and appends what it prints to `log`.
 
     `log` is a pattern of Slurm's, see `literal`. The command takes the place of the shell, so that signals
-    reach it. On several nodes it runs once on each, with `--rdzv-endpoint HOST:PORT` added, where they meet;
-    there srun takes the place of the shell, and hands signals on. `cpus`, memory and GPUs are those of a
-    node. Raises SpivaeError where a path cannot be written into a script.
+    reach it; Slurm's warning is ignored until the command heeds it. On several nodes it runs once on each,
+    with `--rdzv-endpoint HOST:PORT` added, where they meet; there srun takes the place of the shell, and
+    hands signals on. `cpus`, memory and GPUs are those of a node. Raises SpivaeError where a path cannot be
+    written into a script.
     """
     lines = [("job-name", name), ("output", log), ("open-mode", "append")]
     if array is not None:
@@ -69,7 +72,7 @@ def job_script(
     text = ["#!/bin/bash"]
     text += [f"#SBATCH --{key}" + (f"={_quoted(value)}" if value else "") for key, value in lines]
     text += [f"#SBATCH {option}" for option in options.sbatch]
-    text += ["export NO_COLOR=1 PYTHONSAFEPATH=1"]
+    text += [_IGNORING, "export NO_COLOR=1 PYTHONSAFEPATH=1"]
     text += [f"export {key}={shlex.quote(os.environ[key])}" for key in _PASSED_ON if os.environ.get(key)]
     text += [*options.setup]
     if nodes > 1:
@@ -78,7 +81,7 @@ def job_script(
             f'endpoint="$host:$(({_FIRST_PORT} + SLURM_JOB_ID % {_PORTS}))"',
             # srun does not take --cpus-per-task from the job; who has lost one of the others waits for it
             f"exec srun --cpus-per-task={cpus} --kill-on-bad-exit=0 --wait={_LEAVE_SECONDS} \\\n"
-            f'    {shlex.join(command)} --rdzv-endpoint "$endpoint"',
+            f'    {_IGNORED_TOO} {shlex.join(command)} --rdzv-endpoint "$endpoint"',
         ]
     else:
         text += [f"exec {shlex.join(command)}"]

@@ -13,7 +13,6 @@ import logging
 import os
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -23,6 +22,7 @@ from torch.distributed import FileStore, TCPStore  # type: ignore[attr-defined] 
 from torch.distributed.distributed_c10d import Store
 
 from spivae.errors import SpivaeError, WorkFailed
+from spivae.training.own_folder import own_folder
 from spivae.training.processes import split_endpoint
 from spivae.training.run import Run
 from spivae.training.watch import farewell
@@ -49,7 +49,7 @@ class Meeting:
         Whether this process `leads` is told, or found out: who can listen at the endpoint does. Raises
         WorkFailed where nobody is met, or where it is to lead and cannot listen there.
         """
-        with tempfile.TemporaryDirectory(prefix="spivae-") as folder:
+        with own_folder("spivae-torchrun-") as folder:
             if endpoint is None:
                 address = f"{folder}/store"
                 yield cls(folder, FileStore(address), address, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -175,10 +176,15 @@ class BrowseScreen(RunControlScreen):
     # Showing
 
     def _show_listing(self, keep_top: bool = False) -> None:
-        """Show the listing anew; the cursor stays on its entry, or at the top while the list first fills."""
+        """Show the listing anew.
+
+        The cursor stays on its entry, or at the top while the list first fills; or goes to what was started.
+        """
         before = self.selected
-        at = None
-        if before is not None and not (keep_top and self.entries.cursor == 0):
+        at = self._at_started()
+        if at is not None:
+            self.spivae.started = None
+        elif before is not None and not (keep_top and self.entries.cursor == 0):
             at = self.listing.position(before.path)
         self._mark_sorted()
         self.entries.show(self.listing.visible, at if at is not None else min(self.entries.cursor, 10**9))
@@ -190,6 +196,15 @@ class BrowseScreen(RunControlScreen):
         self._show_preview()
         self.refresh_bindings()
 
+    def _at_started(self) -> int | None:
+        """Where the run that was just started stands in the list, or None."""
+        run = self.spivae.started
+        if run is None:
+            return None
+        alike = [entry.path for entry in self.listing.visible if os.path.basename(entry.path) == run.name]
+        found = next((path for path in alike if Path(path).resolve() == run.resolve()), None)
+        return self.listing.position(found)
+
     def _mark_sorted(self) -> None:
         self.entries.mark_sorted(self.listing.sorted_by, self.listing.descending)
 
@@ -198,6 +213,8 @@ class BrowseScreen(RunControlScreen):
         parts = [wording.plural(checkpoints, "checkpoint"), wording.plural(runs, "run")]
         if broken:
             parts.append(f"{broken:,} broken")
+        if marked := self._marked():
+            parts.append(f"{len(marked)} marked")
         if self.listing.filter:
             parts.insert(0, f"{len(self.listing.visible):,} match “{self.listing.filter}” of")
         if not self._scanned_once:
@@ -283,11 +300,16 @@ class BrowseScreen(RunControlScreen):
         self.entries.cursor += event.by
 
     def action_clear(self) -> None:
-        self.query_one(FilterBar).close()
-        if self.listing.filter:
+        if self._is_filtered():
+            self.query_one(FilterBar).close()
             self.listing.set_filter("")
             self._show_listing()
+        else:
+            self._mark(set())
         self.entries.focus()
+
+    def _is_filtered(self) -> bool:
+        return bool(self.listing.filter) or self.query_one(FilterBar).is_open
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         may = self.may_control(action)
@@ -296,42 +318,59 @@ class BrowseScreen(RunControlScreen):
         if action in {"open", "clear"} and self._asked:
             return False
         if action == "clear":
-            return bool(self.listing.filter) or (self.is_mounted and self.query_one(FilterBar).is_open)
+            return self.is_mounted and (self._is_filtered() or bool(self._marked()))
         if action == "mark":
-            return self.is_mounted and self.selected is not None and self.selected.kind == "run"
+            return self._is_at_run()
         if action == "compare":
-            return self.is_mounted and len(self._compared()) > 1
+            return self._is_at_run() or bool(self._marked())
         if action == "filter" and isinstance(self.focused, Input):
             return False  # a text may hold a slash
         if action in {"open", "copy_path", "sort", "reverse", "filter"}:
             return bool(self.listing.visible or self.listing.filter)
         return True
 
+    def _is_at_run(self) -> bool:
+        return self.is_mounted and self.selected is not None and self.selected.kind == "run"
+
+    def _marked(self) -> list[str]:
+        """The marked runs that are still there, also those that a filter hides."""
+        return sorted(path for path in self.entries.marked if path in self.listing.entries)
+
+    def _mark(self, paths: set[str]) -> None:
+        self.entries.marked = paths
+        self.entries.redraw()
+        self._show_remark()
+        self.refresh_bindings()
+
     def action_mark(self) -> None:
-        entry = self.selected
-        if entry is not None and entry.kind == "run":
-            self.entries.marked ^= {entry.path}
-            self.entries.redraw()
-            self.entries.cursor += 1
-            self.refresh_bindings()
+        if self.selected is not None:
+            rows, at = self.entries.rows, self.entries.cursor
+            self._mark(self.entries.marked ^ {self.selected.path})
+            # checkpoints of a run stand between it and the next
+            self.entries.cursor = next((n for n in range(at + 1, len(rows)) if rows[n].kind == "run"), at)
 
     def action_compare(self) -> None:
-        self.spivae.open_comparison(self._compared())
+        paths = self._compared()
+        if len(paths) > 1:
+            self.spivae.open_comparison(paths)
+        elif self._marked():
+            self.notify("One run is marked: mark another one with space.", severity="warning")
+        else:
+            self.notify("No other run is in its folder: mark runs with space.", severity="warning")
 
     def _compared(self) -> list[str]:
         """The marked runs, or else those beside the selected one, as in a sweep."""
-        runs = {entry.path for entry in self.listing.entries.values() if entry.kind == "run"}
-        marked = sorted(self.entries.marked & runs)
-        if marked or self.selected is None or self.selected.kind != "run":
+        if marked := self._marked():
             return marked
-        folder = os.path.dirname(self.selected.path)
+        runs = [entry.path for entry in self.listing.entries.values() if entry.kind == "run"]
+        folder = os.path.dirname(self.selected.path) if self.selected is not None else ""
         return sorted(path for path in runs if os.path.dirname(path) == folder)
 
     def chosen_runs(self) -> list[Chosen]:
         """The marked runs, or else the selected one."""
         if not self.is_mounted:
             return []
-        marked = [self.listing.entries[path] for path in self.entries.marked if path in self.listing.entries]
+        marked = [self.listing.entries[path] for path in self._marked()]
         entries = marked or ([self.selected] if self.selected is not None else [])
         return [
             Chosen(entry.path, entry.name, entry.state, bool(entry.metrics.get("diverged")))

@@ -49,7 +49,8 @@ class FindRateScreen(ModalScreen["float | None"]):
 
     def on_mount(self) -> None:
         beta = self.recipe["training"]["phase"][self.phase]["beta"]
-        self.query_one("#rate-box").border_title = f"Learning rate of phase {self.phase + 1}, beta {beta:.3g}"
+        words = f"{beta:.3g}" if isinstance(beta, int | float) else f"{beta[0]:.3g}, as it begins"
+        self.query_one("#rate-box").border_title = f"Learning rate of phase {self.phase + 1}, beta {words}"
         self.notice.show("A short training at growing rates", STARTING, progress=0.0)
         payload = {"recipe": self.recipe, "phase": self.phase}
         try:

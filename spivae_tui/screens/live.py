@@ -277,7 +277,8 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
             self.notify("⏎ opens what it had learned.", title=f"{view.info.id} has stopped", markup=False)
         else:
             reason = view.info.error or "its log (l) may tell why"
-            self.notify(reason, title=f"{view.info.id} has {view.state}", severity="error", markup=False)
+            what = "is lost" if view.state == "lost" else f"has {view.state}"
+            self.notify(reason, title=f"{view.info.id} {what}", severity="error", markup=False)
 
     @property
     def all_at_once(self) -> bool:

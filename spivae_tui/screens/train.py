@@ -231,6 +231,11 @@ class TrainScreen(SpivaeScreen):
         words = getattr(event.widget, "help", "") or helps.get(event.widget.id or "", "")
         self._say(self.query_one("#train-help", Static), words)
         self.refresh_bindings()
+        self.call_after_refresh(self._clear_of_toasts, event.widget)
+
+    def _clear_of_toasts(self, field: Widget) -> None:
+        """Have what the app tells lie in the half of the screen in which nothing is typed."""
+        self.set_class(field.region.y > self.size.height // 2, "-typing-low")
 
     # Moving
 
@@ -341,7 +346,7 @@ class TrainScreen(SpivaeScreen):
             if state is WorkerState.SUCCESS and event.worker.result is not None:
                 from spivae_tui.screens.live import LiveRunScreen
 
-                self.spivae.look_into(Path(event.worker.result).parent)
+                self.spivae.has_started(Path(event.worker.result))
                 self.app.switch_screen(LiveRunScreen(str(event.worker.result)))
                 return
             button = self.query_one("#start", Button)

@@ -1,4 +1,4 @@
-"""Zoom, pan, scales and a cursor for screens with curves; declared as `_view` in spivae_tui.actions."""
+"""Zoom, pan, scales and a cursor for screens with curves: `_read` and `_zoom` in spivae_tui.actions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 CURSOR, PAN = 1 / 60, 1 / 4  # of what is shown, at each press of a key
 READING = ("cursor_right", "cursor_left", "no_values")
-LOOKING = ("values", "zoom_in", "zoom_out", "pan_right", "pan_left", "whole", "axes")
+LOOKING = ("values", "zoom_in", "axes")
+OF_A_PART = ("zoom_out", "pan_right", "pan_left", "whole")  # there is nothing beyond the whole axis
 
 
 class ViewingScreen(SpivaeScreen):
@@ -66,7 +67,9 @@ class ViewingScreen(SpivaeScreen):
         """Whether an action of these is possible now; None for one that is none of these."""
         if action in READING:
             return self.is_reading
-        if action in LOOKING:
+        if action in OF_A_PART and (self._view is None or self._view.span is None):
+            return False
+        if action in LOOKING or action in OF_A_PART:
             figure = self.whole_figure()
             return figure is not None and bool(figure.panels)
         return None

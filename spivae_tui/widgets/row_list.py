@@ -214,9 +214,12 @@ class RowList(ScrollView, can_focus=True, inherit_bindings=False):
         for column, start, cells in self.placed:
             title, style = column.title, base
             if column.key == self.sorted_by:
-                arrow = self.arrows[self.descending]
-                title = f"{arrow} {title}" if column.right else f"{title} {arrow}"
-                style = base + self._style("sorted")
+                arrow, style = self.arrows[self.descending], base + self._style("sorted")
+                # where the name fills the column, the arrow stands in the gap beside it
+                space = " " if len(title) + 2 <= cells else ""
+                title = f"{arrow}{space}{title}" if column.right else f"{title}{space}{arrow}"
+                beyond = max(0, len(title) - cells)
+                start, cells = start - beyond * column.right, cells + beyond
             segments.append(Segment(" " * (start - end), base))
             segments.append(Segment(fit(title, cells, column.right), style))
             end = start + cells

@@ -312,6 +312,20 @@ def test_a_hangup_stops_a_training_unless_it_is_ignored(handling: signal.Handler
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.parametrize(("aloud", "heard"), [(True, [signal.SIGUSR1]), (False, [])])
+def test_the_warning_that_a_job_script_has_ignored_is_heeded_by_who_leads(aloud: bool, heard: list[int]):
+    from spivae.cli.train import stopping_on_signals
+
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        with stopping_on_signals(aloud=aloud) as asked:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert asked == heard
+        assert signal.getsignal(signal.SIGUSR1) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 def test_a_training_that_has_no_state_to_go_on_from_says_that_it_begins_anew(
     tiny_run: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -71,7 +71,8 @@ def test_what_is_not_asked_is_left_to_the_cluster():
 
 def test_on_several_nodes_one_command_runs_on_each_and_all_meet_on_the_first(program, tmp_path: Path):
     program("scontrol", '[ "$*" = "show hostnames node[7-8]" ] && printf "node7\\nnode8\\n"')
-    program("srun", f'printf "%s|" "$@" > {tmp_path}/called')
+    program("srun", f'printf "%s|" "$@" > {tmp_path}/called; shift 3; exec "$@"')
+    program("spivae", f'kill -USR1 $$; printf "%s|" "$@" > {tmp_path}/trained')
     asked = Options(gpus="a100:2", memory="8G")
     text = job_script(asked, "sbm-1", "log", ["spivae", "a b"], 6, nodes=2)
     for option in ("nodes=2", "ntasks-per-node=1", "cpus-per-task=6", "gpus-per-node=a100:2", "mem=8G"):
@@ -81,7 +82,16 @@ def test_on_several_nodes_one_command_runs_on_each_and_all_meet_on_the_first(pro
     subprocess.run(["bash", "-c", text], env=environment, check=True)
     called = (tmp_path / "called").read_text().split("|")
     assert called[-5:] == ["spivae", "a b", "--rdzv-endpoint", "node7:20018", ""]
-    assert {"--cpus-per-task=6", "--kill-on-bad-exit=0", "--wait=60"} == set(called[:-5])
+    assert {"--cpus-per-task=6", "--kill-on-bad-exit=0", "--wait=60"} == set(called[:3])
+    # a warning in its first moment has not ended it
+    assert (tmp_path / "trained").read_text() == "a b|--rdzv-endpoint|node7:20018|"
+
+
+def test_a_warning_before_the_trainer_heeds_it_does_not_end_the_job(tmp_path: Path):
+    command = ["sh", "-c", f"kill -USR1 $$; echo trained > {tmp_path}/said"]
+    text = job_script(Options(setup=("kill -USR1 $$",)), "sbm-1", "log", command, 1)
+    subprocess.run(["bash", "-c", text], check=True)
+    assert (tmp_path / "said").read_text() == "trained\n"
 
 
 @pytest.mark.parametrize(

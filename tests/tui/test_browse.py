@@ -273,7 +273,8 @@ async def test_the_preview_tells_who_trains_a_run() -> None:
         app = fakes.app()
         async with app.run_test(size=size) as pilot:
             await settled(pilot)
-            assert "Slurm job 1742 on node07" in str(app.screen.query_one(shown, EntryPreview).render())
+            preview = app.screen.query_one(shown, EntryPreview)
+            await fakes.until(pilot, lambda: "Slurm job 1742 on node07" in str(preview.render()))  # noqa: B023
 
 
 async def test_the_preview_tells_why_a_run_does_not_begin() -> None:
@@ -303,15 +304,35 @@ async def test_the_key_bar_names_the_keys_that_work_and_can_be_clicked() -> None
         words = bar.render_line(0).text
         assert words.split()[:2] == ["⏎", "Open"]
         assert words.rstrip().endswith("? Help")
-        assert "Clear filter" not in words
+        assert "esc Clear" not in words
         await pilot.click("KeyBar", offset=(words.index("Sort"), 0))
         await pilot.pause()
         assert "name ▴" in line(app, 0)
         await pilot.press("slash", "x")
         await pilot.pause()
         words = bar.render_line(0).text
-        assert "esc Clear filter" in words
+        assert "esc Clear" in words
         assert "Sort" not in words
+
+
+async def test_marks_go_from_run_to_run_are_counted_and_taken_off() -> None:
+    app = fakes.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        screen = app.screen
+        runs = [entry.path for entry in screen.listing.visible if entry.kind == "run"]
+        assert "space Mark" in screen.query_one("KeyBar").render_line(0).text
+        await pilot.press("space", "space")
+        assert screen.entries.marked == set(runs[:2])
+        assert screen.selected.path == runs[2]
+        assert screen.title_bar._remark.endswith("2 marked")
+        await pilot.press("space", "space")  # there is no run below the last one
+        assert screen.entries.marked == set(runs[:2])
+        await pilot.press("slash", *"sbm", "enter", "escape")  # the filter goes first
+        assert screen.title_bar._remark.endswith("2 marked")
+        await pilot.press("escape")
+        assert screen.entries.marked == set()
+        assert "marked" not in screen.title_bar._remark
 
 
 async def test_a_metric_that_changes_is_drawn_and_nothing_else_moves() -> None:

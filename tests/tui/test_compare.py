@@ -177,8 +177,11 @@ async def test_curves_are_zoomed_panned_and_scaled_by_keys(three: list[Run]) -> 
         assert "epoch 1.5 to 4.5" in screen.title_bar._remark
         await pilot.press("full_stop")
         assert x() == (2.25, 5.25)
+        assert screen.active_bindings["comma"].enabled
         await pilot.press("comma", "comma", "minus")
         assert x() == (0, 6)
+        beyond = {"minus", "comma", "full_stop", "0"}  # there is nothing beyond the whole axis
+        assert not beyond & screen.active_bindings.keys()
         await pilot.press("plus", "plus", "0")
         assert x() == (0, 6)
         await pilot.press("a")
@@ -328,13 +331,27 @@ async def test_eighty_columns_have_room_for_the_keys_that_only_this_screen_has(t
     async with CompareApp(three).run_test(size=(80, 24)) as pilot:
         screen = await compared(pilot)
         words = screen.query_one("KeyBar").render_line(0).text  # type: ignore[attr-defined]
-        for key in ("⏎ Open", "d Differences", "s Sort", "x Axis", "v Values", "esc Back", "? Help"):
+        keys = ("⏎ Open", "d Differences", "s Sort", "x Axis", "v Values", "esc Back", "] More", "? Help")
+        for key in keys:
             assert key in words
         await pilot.press("v")
         await until(lambda: screen.is_reading)
         await pilot.pause()
         words = screen.query_one("KeyBar").render_line(0).text  # type: ignore[attr-defined]
         assert "v Values  esc Close  ←→ Cursor" in words
+
+
+async def test_a_heading_keeps_its_name_beside_the_arrow(three: list[Run]) -> None:
+    changed = {"dataset.trajectories": "9600", "training.seed": "2"}
+    three[1].recipe_path.write_text(to_toml(with_overrides(runs.RECIPE, changed)))
+    async with CompareApp(three).run_test(size=(80, 24)) as pilot:
+        screen = await compared(pilot)
+        plain = screen.table.render_line(0).text
+        for placed in screen.table.placed[1:]:
+            screen.table.mark_sorted(placed.column.key, descending=False)
+            marked = screen.table.render_line(0).text
+            assert "▴" in marked
+            assert marked.replace("▴", " ").split() == plain.split()
 
 
 async def test_what_differs_of_very_many_runs_is_leafed_through(tmp_path: Path) -> None:
@@ -417,6 +434,22 @@ async def test_marked_runs_are_compared_or_else_those_beside(tmp_path: Path) -> 
         await pilot.press("home", "space")  # one alone is nothing to compare
         await pilot.press("c")
         assert len(app.compared) == 2
+        assert [note.message for note in app._notifications] == [
+            "One run is marked: mark another one with space."
+        ]
+
+
+async def test_a_run_alone_in_its_folder_is_not_compared_and_that_is_said(tmp_path: Path) -> None:
+    app = ListApp(make(tmp_path, 1, 70).path.parent)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, BrowseScreen)
+        await until(lambda: not screen.busy and len(screen.listing.visible) == 1)
+        await pilot.press("c")
+        assert app.compared == []
+        assert [note.message for note in app._notifications] == [
+            "No other run is in its folder: mark runs with space."
+        ]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)])

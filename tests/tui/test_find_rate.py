@@ -86,6 +86,17 @@ async def test_the_worker_is_asked_to_sweep_the_recipe_of_the_form(
         assert parse(payload["recipe"]).training.batch == 64
 
 
+@pytest.mark.parametrize(("beta", "words"), [("2e-3", "0.002"), ("8e-4, 2.5e-3", "0.0008, as it begins")])
+async def test_the_title_names_the_beta_of_the_sweep_also_where_it_grows(
+    app: TrainApp, beta: str, words: str
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot)
+        await enter(pilot, "training.phase.1.beta", beta)
+        finder = await sweeping(pilot, "training.phase.1.beta")
+        assert finder.query_one("#rate-box").border_title == f"Learning rate of phase 2, beta {words}"
+
+
 @pytest.mark.parametrize(("key", "which"), [("enter", "valley"), ("s", "steepest")])
 async def test_the_suggested_rate_goes_into_the_phase_with_two_digits(
     app: TrainApp, worker: fakes.FakeWorker, key: str, which: str

@@ -261,6 +261,29 @@ async def test_a_trainer_that_is_gone_is_lost(tmp_path: Path) -> None:
         assert "Killed" in advice(screen)
 
 
+async def test_a_line_that_tells_how_far_it_was_is_no_last_word(tmp_path: Path) -> None:
+    run = runs.make_run(tmp_path, 50, "lost", log="epoch   1/8  beta 1e-4  NLL -1.5\n")
+    async with LiveApp(run).run_test(size=(80, 24)) as pilot:
+        screen = await seen(pilot, "lost")
+        assert "is gone without saying why" in advice(screen)
+        assert "last words" not in advice(screen)
+
+
+async def test_a_run_that_is_lost_while_one_looks_is_told_of(tmp_path: Path) -> None:
+    run = runs.make_run(tmp_path, 50)
+    app = LiveApp(run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await seen(pilot, "running")
+        runs.set_info(run, state="lost")
+        await until(lambda: [note.title for note in app._notifications] == [f"{run.id} is lost"])
+
+
+async def test_a_run_that_is_resumed_does_not_tell_the_log_of_before(tmp_path: Path) -> None:
+    run = runs.make_run(tmp_path, 50, "queued", log="stopped: checkpoints/stopped.safetensors\n", attempt=1)
+    async with LiveApp(run).run_test(size=(80, 24)) as pilot:
+        assert advice(await seen(pilot, "queued")) == ""
+
+
 async def test_a_folder_that_is_no_run_is_said_to_be_none(tmp_path: Path) -> None:
     run = runs.make_run(tmp_path, 1)
     (run.path / "run.json").unlink()

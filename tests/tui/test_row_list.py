@@ -63,6 +63,24 @@ async def test_ten_thousand_rows_are_drawn_as_fast_as_a_hundred() -> None:
     assert many < 3 * few
 
 
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
+async def test_all_of_the_row_under_the_cursor_can_be_read_in_16_colours(theme: str) -> None:
+    app = fakes.app(theme=theme)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await fakes.until(pilot, lambda: not app.screen.busy and app.screen.entries.rows)
+        rows = app.screen.entries
+        for keys in ([], ["slash"]):  # the cursor of a list that has the focus, and of one that has not
+            await pilot.press(*keys)
+            assert rows.has_focus == (not keys)
+            line, other = rows.render_line(rows.cursor + 1), rows.render_line(rows.cursor + 2)
+            pairs = {(part.style.color, part.style.bgcolor) for part in line if part.text.strip()}
+            # the terminal's own pair is called default on default
+            assert all(colour.is_default or colour != behind for colour, behind in pairs)
+            assert {part.style for part in line}.isdisjoint(part.style for part in other)
+            if keys:  # colours of what a row says are chosen to be read on the background
+                assert {part.style.bgcolor for part in line} == {part.style.bgcolor for part in other}
+
+
 async def test_moving_the_cursor_redraws_two_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     app = fakes.app()
     async with app.run_test(size=(80, 24)) as pilot:

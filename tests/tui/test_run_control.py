@@ -79,6 +79,25 @@ async def test_a_run_is_stopped_from_the_list_after_one_question(two: list[Run],
         assert sum((run.path / "STOP").exists() for run in two) == 1
 
 
+async def test_back_from_a_run_that_was_started_the_cursor_is_on_it(two: list[Run], tmp_path: Path) -> None:
+    app = App(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await listed(pilot, 2)
+        new = make(tmp_path, 3, 0)
+        app.has_started(new.path)
+        app.open_run(str(new.path))
+        await until(lambda: isinstance(app.screen, LiveRunScreen))
+        await pilot.press("escape")
+        screen.action_rescan()
+        await listed(pilot, 3)
+        assert screen.selected is not None
+        assert Path(screen.selected.path) == new.path
+        await pilot.press("home", "end")  # it goes there once
+        chosen = screen.selected
+        screen._show_listing()
+        assert screen.selected is chosen
+
+
 async def test_the_marked_runs_are_stopped_together(two: list[Run], tmp_path: Path) -> None:
     app = App(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:

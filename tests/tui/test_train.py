@@ -255,6 +255,17 @@ async def test_an_empty_field_can_be_seen_where_fields_have_no_background(app: T
         assert empty.render_line(0).text.strip() == "–"
 
 
+@pytest.mark.parametrize("theme", ["spivae-dark", "ansi-dark", "ansi-light"])
+async def test_the_chosen_recipe_is_written_in_the_colour_of_the_cursor(theme: str, tmp_path: Path) -> None:
+    async with TrainApp(tmp_path, theme=theme).run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        chosen = screen.query_one("#source", Select)
+        assert chosen.has_focus
+        label, start = chosen.query_one("#label"), screen.query_one("#start")
+        assert label.styles.color == start.styles.color
+        assert chosen.gutter.width == 0  # no other colour at its sides
+
+
 async def test_a_job_of_slurms_has_its_defaults_from_the_settings(app: TrainApp) -> None:
     app.slurm = Options(partition="gpu", time="90", setup=("module load cuda",))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -469,6 +480,15 @@ def test_recipes_are_found_once_and_other_toml_files_are_not(tmp_path: Path) -> 
     (tmp_path / "empty.toml").write_text("")
     found = find([tmp_path / "mine.toml", run.recipe_path], [tmp_path / "runs"], tmp_path)
     assert [source.label for source in found] == [f"{tmp_path.name}/mine.toml", f"run {run.id}"]
+
+
+def test_recipes_in_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    paths = [tmp_path / place / "models" / f"{name}.toml" for place in "ab" for name in ("sbm", place)]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(RECIPE, path)
+    labels = [source.label for source in find(paths, [], tmp_path)]
+    assert labels == [str(paths[0]), "models/a.toml", str(paths[2]), "models/b.toml"]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
