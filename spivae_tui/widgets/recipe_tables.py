@@ -84,7 +84,7 @@ class PhaseTable(Vertical):
         yield heading(
             ("Phases", "line-label section"),
             ("epochs", "count"),
-            ("beta", "number"),
+            ("beta", "number beta"),
             ("×1/n", "units"),
             ("lr max", "number"),
         )
@@ -95,7 +95,7 @@ class PhaseTable(Vertical):
         path = f"training.phase.{index}"
         cells: list[Widget] = []
         for key in PHASE:
-            kind = "count" if key == "epochs" else "number"
+            kind = {"epochs": "count", "beta": "number beta"}.get(key, "number")
             cells.append(Typed(f"{path}.{key}", self.form.texts[f"{path}.{key}"], HELP[key], classes=kind))
             if key == "beta":
                 cells.append(Static(classes="units true-beta", markup=False))
@@ -108,15 +108,17 @@ class PhaseTable(Vertical):
         return self.query(".phase").results(FormLine)
 
     def show_units(self, predicted: int | None) -> None:
-        """Write each beta in units of the true weight, 1 / `predicted`."""
+        """Write each beta in units of the true weight, 1 / `predicted`; one that grows needs their room."""
         self.units = predicted
+        betas = [self.form.texts[f"training.phase.{index}.beta"] for index in range(self.form.phases)]
+        self.set_class(any("," in beta for beta in betas), "-growing")
         for name in self.query(".column-name.units").results(Static):
             _say(name, f"×1/{predicted}" if predicted else "×1/n")
-        for index, line in enumerate(self.lines):
+        for line, beta in zip(self.lines, betas, strict=False):
             words = ""
             if predicted:
                 try:
-                    given = read("floats", self.form.texts[f"training.phase.{index}.beta"])
+                    given = read("floats", beta)
                     last = given[-1] if isinstance(given, list) else given
                     words = f"{last * predicted:.3g}"
                 except ValueError:

@@ -157,6 +157,20 @@ async def test_a_smaller_network_is_counted_at_once(app: TrainApp) -> None:
         assert str(screen.query_one(".column-name.units", Static).content) == "×1/391"
 
 
+async def test_a_beta_that_grows_is_seen_whole(app: TrainApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await shown(pilot)
+        await enter(pilot, "training.phase.1.beta", "1.8e-3, 2.5e-3")
+        control = screen.body.control("training.phase.1.beta")
+        assert control is not None
+        await fakes.until(pilot, lambda: control.content_size.width > len("1.8e-3, 2.5e-3"))
+        removers = list(screen.query(".remove"))
+        assert removers
+        assert all(screen.phases.region.contains_region(remover.region) for remover in removers)
+        await enter(pilot, "training.phase.1.beta", "4e-3")
+        await fakes.until(pilot, lambda: screen.query_one(".true-beta").display)
+
+
 async def test_starting_trains_the_recipe_and_goes_to_its_run(app: TrainApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await shown(pilot)
