@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import fakes
 import pytest
 import runs
+from fakes import becomes as until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -53,15 +53,6 @@ def live(app: SpivaeApp) -> LiveRunScreen:
     screen = app.screen
     assert isinstance(screen, LiveRunScreen)
     return screen
-
-
-async def until(condition: Callable[[], Any], seconds: float = 8.0) -> None:
-    """Wait until a condition holds."""
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it never came to hold")
 
 
 async def seen(pilot: Pilot[Any], state: str = "") -> LiveRunScreen:
@@ -186,7 +177,7 @@ async def test_a_training_that_cannot_be_resumed_says_why(tmp_path: Path) -> Non
         screen = await seen(pilot, "lost")
         await pilot.press("r")
         await until(lambda: any(told.message == reason for told in pilot.app._notifications))
-        assert "Resume" in keys(screen)
+        await until(lambda: "Resume" in keys(screen))  # once the trying is over
 
 
 async def test_escape_lets_a_training_go_on_that_was_asked_to_stop(tmp_path: Path) -> None:

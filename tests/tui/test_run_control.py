@@ -10,7 +10,8 @@ from typing import Any
 import fakes
 import pytest
 import runs
-from test_compare import CompareApp, compared, make, until
+from fakes import becomes as until
+from test_compare import CompareApp, compared, make
 from textual.pilot import Pilot
 
 from spivae.errors import SpivaeError
