@@ -171,7 +171,7 @@ async def test_a_disk_that_does_not_answer_does_not_hold_the_app_up(two: list[Ru
     answers = threading.Event()
 
     def stop(path: str) -> None:
-        answers.wait(10)
+        answers.wait(60)
         raise SpivaeError(f"{path}/STOP: cannot be written (Read-only file system)")
 
     app = App(tmp_path, stop=stop)
