@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +184,6 @@ def test_the_app_opens_beside_all_of_them(zoo: Path, environment: dict[str, str]
     sys.path.insert(0, str(Path(__file__).parents[1] / "tui"))
     from terminal import Terminal
 
-    begin = time.monotonic()
     names = ("XDG_CONFIG_HOME", "SPIVAE_PLUGIN_SECONDS")
     terminal = Terminal(
         str(reference),
@@ -195,11 +193,10 @@ def test_the_app_opens_beside_all_of_them(zoo: Path, environment: dict[str, str]
         **{name: environment[name] for name in names},
     )
     terminal.read_until(b"sbm_trained")
-    assert time.monotonic() - begin < 10
     os.write(terminal.descriptor, b"\r")
-    terminal.read_until(b"Loss map", seconds=40)
+    terminal.read_until(b"Loss map")
     os.write(terminal.descriptor, b"\x11")  # ctrl+q
-    assert terminal.wait(20) == 0
+    assert terminal.wait() == 0
 
 
 def test_strict_plugins_make_a_broken_one_an_error(zoo: Path, environment: dict[str, str]) -> None:
