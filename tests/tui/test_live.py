@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,9 +149,11 @@ async def test_stopping_asks_once_and_leaves_a_stop_file(tmp_path: Path) -> None
 async def test_a_stopped_training_is_resumed_by_a_key(tmp_path: Path) -> None:
     run = runs.make_run(tmp_path, 50, "stopped")
     resumed: list[str] = []
+    go_on = threading.Event()
 
     def resume(path: str) -> None:
         resumed.append(path)
+        go_on.wait(60)
         runs.set_info(run, state="running")
 
     async with LiveApp(run, resume=resume).run_test(size=(80, 24)) as pilot:
@@ -158,6 +161,7 @@ async def test_a_stopped_training_is_resumed_by_a_key(tmp_path: Path) -> None:
         assert "r goes on" in advice(screen)
         assert "Resume" in keys(screen)
         await pilot.press("r", "r")
+        go_on.set()
         await until(lambda: screen.view is not None and screen.view.state == "running")
         assert resumed == [str(run.path)]
         await until(lambda: "Resume" not in keys(screen))

@@ -169,7 +169,7 @@ def place_of(screen: TrainScreen) -> str:
 
 
 async def started(app: TrainApp) -> None:
-    await fakes.becomes(lambda: isinstance(app.screen, LiveRunScreen))
+    await fakes.becomes(lambda: isinstance(app.screen, LiveRunScreen) and app.screen.is_mounted)
 
 
 async def test_a_training_runs_here_in_runs_unless_one_says_otherwise(app: TrainApp) -> None:
