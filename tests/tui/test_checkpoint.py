@@ -209,6 +209,21 @@ async def test_brackets_and_page_keys_turn_the_panels() -> None:
             assert (pane.first, f"page {page} of 3" in status(pane)) == (first, True)
 
 
+async def test_pages_are_counted_for_the_size_that_the_plot_has() -> None:
+    worker = fakes.FakeWorker()
+    app = fakes.app(worker=lambda: worker)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(app, pilot)
+        pane = await analysis(pilot)
+        worker.done(panels=5)
+        await fakes.until(pilot, lambda: pane.plot.is_current and pane.figure is not None)
+        await fakes.until(pilot, lambda: "page" not in status(pane))
+        pane.plot.styles.max_height = 8
+        await fakes.until(pilot, lambda: "page 1 of" in status(pane))
+        pane.plot.styles.max_height = None
+        await fakes.until(pilot, lambda: "page" not in status(pane))
+
+
 async def test_options_make_controls_and_a_change_computes_again() -> None:
     worker = fakes.FakeWorker()
     app = fakes.app(worker=lambda: worker)
