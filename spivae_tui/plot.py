@@ -15,6 +15,7 @@ from rich.style import Style
 from textual import work
 from textual.app import ComposeResult
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.timer import Timer
@@ -73,6 +74,9 @@ class PlotView(Widget):
     DEFAULT_CSS = """
     PlotView { width: 1fr; height: 1fr; layout: horizontal; }
     """
+
+    class Resized(Message):
+        """The plot has its size, or another: more or fewer panels may fit."""
 
     look: reactive[Look | None] = reactive(None, init=False)
     """Glyphs and colours; None follows the terminal. Light or dark follows the app's theme in either case."""
@@ -151,6 +155,7 @@ class PlotView(Widget):
 
     def on_resize(self) -> None:
         self._draw_now()
+        self.post_message(self.Resized())
 
     def watch_look(self) -> None:
         self._draw_now()

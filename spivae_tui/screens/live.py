@@ -288,8 +288,11 @@ class LiveRunScreen(ViewingScreen, RunControlScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self._show_tab()
+
+    def on_plot_view_resized(self, event: PlotView.Resized) -> None:
+        event.stop()
         if self.view is not None and self.view.figure is not None:
-            self.call_after_refresh(self._show_curves, self.view.figure)
+            self._show_curves(self.view.figure)
 
     def _show_tab(self) -> None:
         whole = self.all_at_once

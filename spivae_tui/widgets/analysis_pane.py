@@ -191,8 +191,6 @@ class AnalysisPane(Vertical):
         status, notice = self.query_one(StatusLine), self.query_one(Notice)
         if self.figure is not None and not self.has_class("-drawn"):
             self.add_class("-drawn")
-            # how many panels fit is known once the plot has its size
-            self.call_after_refresh(self._fit_pages)
         if self.figure is not None and self.plot.figure is not self.figure:
             self.plot.set_figure(self.figure, self.first)
         what, share = self._progress
@@ -231,10 +229,8 @@ class AnalysisPane(Vertical):
             return ""
         return f"page {self.first // page + 1} of {-(-count // page)}"
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._fit_pages)
-
-    def _fit_pages(self) -> None:
+    def on_plot_view_resized(self, event: PlotView.Resized) -> None:
+        event.stop()
         if self.figure is None:
             return
         page = self.plot.panels_per_page
@@ -264,7 +260,6 @@ class AnalysisPane(Vertical):
             field.children[-1].focus()
         else:
             self.screen.set_focus(None)
-        self.call_after_refresh(self._fit_pages)
 
     def on_field_changed(self, event: Field.Changed) -> None:
         event.stop()

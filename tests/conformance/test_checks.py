@@ -98,8 +98,8 @@ def test_the_checks_need_no_torch_to_be_imported() -> None:
 
 def test_a_check_that_does_not_come_back_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spivae.conformance.checking.SECONDS", 0.2)
-    finding = find(Check("process slow", "speed", lambda: str(time.sleep(30))))
-    assert (finding.status, finding.seconds < 5) == ("failed", True)
+    finding = find(Check("process slow", "speed", lambda: str(time.sleep(600))))
+    assert finding.status == "failed"
     assert "within 0.2 s" in finding.note
 
 

@@ -141,7 +141,7 @@ def test_progress_may_stop_a_generation_in_all_threads(two_threads: None) -> Non
     with pytest.raises(StopIt):
         sample(model, None, 100_000, count=300, progress=stop)
     both = threading.Barrier(2)
-    in_threads(lambda thread, rows: both.wait(timeout=2), 2)  # they are free again
+    in_threads(lambda thread, rows: both.wait(timeout=60), 2)  # they are free again
 
 
 def test_equal_generators_give_equal_samples() -> None:

@@ -7,12 +7,14 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import wait_for
 from trainers import Trainers
 
 from spivae.checkpoint import read
@@ -176,7 +178,8 @@ def test_a_run_that_is_deleted_while_it_trains_ends_and_stays_deleted(
 
     def delete() -> None:
         shutil.rmtree(run.path)
-        time.sleep(0.2)
+        # its heartbeat ends once it has noticed
+        wait_for(lambda: "heartbeat" not in [thread.name for thread in threading.enumerate()])
 
     with pytest.raises(LockLost, match="its folder was deleted while it was trained"):
         train(run, SBM, threads=1, events=at(3, delete))
@@ -218,10 +221,7 @@ def test_a_second_trainer_is_refused_and_leaves_the_run_alone(
     run = Run.create(tmp_path, recipes.with_overrides(recipe, {"training.phase.1.epochs": "5000"}))
     pid = trainers.start(run.path)
     try:
-        end = time.monotonic() + 60
-        while not (run.metrics_path.exists() and run.metrics_path.stat().st_size):
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_for(lambda: run.metrics_path.exists() and run.metrics_path.stat().st_size)
         noted = (run.path / "run.json").read_bytes()
         with pytest.raises(Locked, match=rf"is trained by process {pid} on "):
             train(Run.open(run.path), SBM, resume=True)

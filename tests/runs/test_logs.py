@@ -78,20 +78,24 @@ def test_a_run_that_waits_in_slurm_says_for_what(run: Run, squeue: Asked, spivae
     assert told.err == f"error: {run.id}: has no log; Slurm job 12 waits (Priority)\n"
 
 
-def test_watching_says_for_what_a_run_waits(run: Run, squeue: Asked, sweep: Sweep, spivae: Spivae):
-    jobs = {"12": ("PENDING", "Priority")}
-    squeue(lambda: jobs)
+def test_watching_says_for_what_a_run_waits(
+    run: Run, squeue: Asked, sweep: Sweep, spivae: Spivae, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("spivae.cli.watch._LOOK_SECONDS", 0.01)
+    asked: list[str] = []
+
+    def answer() -> Answer:
+        asked.append("")
+        if len(asked) == 80:
+            run.end("finished")
+        return {"12": ("PENDING", "Priority" if len(asked) < 40 else "Resources")}
+
+    squeue(answer)
     state, waits = spivae("watch", run.path, "--once").out.splitlines()
     assert state.startswith("queued ")
     assert waits == "Slurm job 12 waits (Priority)"
-    going_on = later(
-        lambda: time.sleep(0.3),
-        lambda: jobs.update({"12": ("PENDING", "Resources")}),
-        lambda: time.sleep(1.2),
-        lambda: run.end("finished"),
-    )
+    asked.clear()
     watched = spivae("watch", run.path).out.splitlines()
-    going_on.join()
     assert watched == [
         "queued: Slurm job 12 waits (Priority)",
         "queued: Slurm job 12 waits (Resources)",

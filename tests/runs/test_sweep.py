@@ -156,7 +156,7 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> Trainers:
     found = Trainers()
     monkeypatch.setattr(sweeps, "start", found.start)
     monkeypatch.setattr(sweeps, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(sweeps, "idle_threads", lambda: 2)  # whoever else works on this machine
+    monkeypatch.setattr(sweeps, "idle_threads", lambda: 64)  # whatever else the machine does
     return found
 
 
@@ -172,7 +172,7 @@ def test_the_queue_trains_all_and_never_more_than_it_may(
         assert trainers.started == [run.id for run in runs[:count]]
         trainers.end(runs[count - 2], "failed" if count == 2 else "finished")
     trainers.end(runs[3])
-    queue.join(10)
+    queue.join(60)
     assert not queue.is_alive()
     ends = [line for line in capsys.readouterr().out.splitlines() if "started" not in line]
     assert ends[0].startswith(f"{runs[0].id}: failed: ")
@@ -193,7 +193,7 @@ def test_a_run_that_was_stopped_or_deleted_while_it_waited_is_passed_over(sweep:
     wait_for(lambda: len(trainers.started) == 2)
     for run in runs[2:]:
         trainers.end(run)
-    queue.join(10)
+    queue.join(60)
     assert trainers.started == [runs[2].id, runs[3].id]
 
 
@@ -205,7 +205,7 @@ def test_a_queue_that_is_asked_to_stop_starts_nothing_more(
     wait_for(lambda: len(trainers.started) == 2)
     wait_for(lambda: [run.info.state for run in sweep.runs().values()].count("running") == 2)
     assert len(sweep.stop()) == 2
-    queue.join(10)
+    queue.join(60)
     assert not queue.is_alive()
     runs = list(sweep.runs().values())
     assert [run.stop_path.exists() for run in runs] == [True, True, False, False]
@@ -236,19 +236,18 @@ def test_a_new_queue_counts_what_the_killed_one_has_started(sweep: Sweep, traine
     time.sleep(0.05)
     assert trainers.started == [runs[0].id, runs[1].id]
     sweep.stop()
-    queue.join(10)
+    queue.join(60)
 
 
 def test_a_sweep_from_the_command_line_to_its_best_run(
     spivae: Callable[..., Any], tiny_recipe: Path, tmp_path: Path
 ):
     at = ("--run-dir", tmp_path)
-    begun = time.monotonic()
     made = spivae(
         "sweep", tiny_recipe, *SHORT, "--grid", "training.seed=0,1,2", "--jobs", 1, *at, "--json"
     ).json
-    assert time.monotonic() - begun < 10
     sweep = Sweep.open(made["path"])
+    assert any(run.state() != "finished" for run in sweep.runs().values())  # it was not waited for
     assert made["id"] == sweep.id
     ids = list(sweep.runs())
     queue = read_owner(sweep.lock_path)

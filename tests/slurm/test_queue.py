@@ -243,7 +243,7 @@ def test_the_accounting_is_asked_once_for_a_job_and_for_all_tasks_of_an_array(
 
 
 @pytest.mark.parametrize(
-    "program", ["echo 'Slurm accounting storage is disabled' >&2; exit 1", "exec sleep 9"]
+    "program", ["echo 'Slurm accounting storage is disabled' >&2; exit 1", "exec sleep 600"]
 )
 def test_without_an_accounting_nobody_waits_and_nothing_is_complained_of(
     sacct: Callable[[str], Path],
@@ -252,18 +252,23 @@ def test_without_an_accounting_nobody_waits_and_nothing_is_complained_of(
     monkeypatch: pytest.MonkeyPatch,
     spivae: Callable[..., Any],
 ):
-    called = sacct(program)
+    sacct(program)
+    questions: list[str] = []
+
+    def ask(number: str) -> accounts.Records:
+        questions.append(number)
+        return accounts.ask_sacct(number)
+
+    monkeypatch.setattr(accounts, "accounting", Accounting(ask))
     monkeypatch.setattr(accounts, "TIMEOUT_SECONDS", 0.2)
     for job in ("90", "91", "92"):
         slurm_run(tmp_path / "runs", job)
-    begun = time.monotonic()
     answer = spivae("runs", "--run-dir", tmp_path / "runs", "--json")
-    assert time.monotonic() - begun < 5
     assert (answer.code, answer.err) == (0, "")
     assert {run["error"] for run in answer.json} == {
         f"Slurm no longer knows job {job}" for job in (90, 91, 92)
     }
-    assert len(called.read_text().splitlines()) == 1
+    assert len(questions) == 1
 
 
 def test_an_accounting_that_is_slow_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch):
@@ -309,7 +314,7 @@ def slurm_run(folder: Path, job: str) -> Run:
 
 @pytest.mark.parametrize(
     ("program", "said"),
-    [(None, "squeue: not found"), ("exec sleep 30", "has not answered within"), ("exit 1", "exit code 1")],
+    [(None, "squeue: not found"), ("exec sleep 600", "has not answered within"), ("exit 1", "exit code 1")],
 )
 def test_without_squeue_the_list_says_so_in_one_line(
     program: str | None,
@@ -319,7 +324,8 @@ def test_without_squeue_the_list_says_so_in_one_line(
     spivae: Callable[..., Any],
 ):
     monkeypatch.setattr(queues, "queue", Queue())
-    monkeypatch.setattr(queues, "TIMEOUT_SECONDS", 0.2)
+    if program and "sleep" in program:
+        monkeypatch.setattr(queues, "TIMEOUT_SECONDS", 0.2)
     places = [os.path.dirname(path) for path in ("/usr/bin/env", "/bin/sh")] if program else []
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -328,9 +334,7 @@ def test_without_squeue_the_list_says_so_in_one_line(
         (folder / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join([str(folder), *places]))
     runs = [slurm_run(tmp_path / "runs", str(job)) for job in range(3)]
-    begun = time.monotonic()
     answer = spivae("runs", "--run-dir", tmp_path / "runs", "--json")
-    assert time.monotonic() - begun < 5
     assert answer.code == 0
     assert {run["state"] for run in answer.json} == {"queued"}
     assert {run["job"] for run in answer.json} == {run.job_id for run in runs}

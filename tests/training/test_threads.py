@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 
 import psutil
@@ -21,19 +20,27 @@ def _threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def shared_out(overhead: float) -> Callable[[], None]:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which passes where it is said to."""
+    now = [0.0]
+    monkeypatch.setattr(threads.time, "perf_counter", lambda: now[0])
+    return now
+
+
+def shared_out(clock: list[float], overhead: float) -> Callable[[], None]:
     """A step of 8 ms that threads share, each at the cost of an overhead."""
 
     def step() -> None:
         count = torch.get_num_threads()
-        time.sleep(0.008 / count + overhead * (count - 1))
+        clock[0] += 0.008 / count + overhead * (count - 1)
 
     return step
 
 
-def test_threads_that_make_a_step_faster_are_taken_and_others_are_not() -> None:
-    assert threads.choose(shared_out(0.0), 2) == 2
-    assert threads.choose(shared_out(0.02), 2) == 1
+def test_threads_that_make_a_step_faster_are_taken_and_others_are_not(clock: list[float]) -> None:
+    assert threads.choose(shared_out(clock, 0.0), 2) == 2
+    assert threads.choose(shared_out(clock, 0.02), 2) == 1
 
 
 def test_where_one_core_is_free_nothing_is_tried() -> None:
@@ -43,9 +50,9 @@ def test_where_one_core_is_free_nothing_is_tried() -> None:
     assert threads.choose(never, 1) == 1
 
 
-def test_steps_are_timed_with_their_threads_and_torch_is_left_as_it_was() -> None:
+def test_steps_are_timed_with_their_threads_and_torch_is_left_as_it_was(clock: list[float]) -> None:
     torch.set_num_threads(3)
-    took = threads.step_seconds(shared_out(0.0), (1, 4), seconds=0.05)
+    took = threads.step_seconds(shared_out(clock, 0.0), (1, 4), seconds=0.05)
     assert took[1] > 2 * took[4]
     assert torch.get_num_threads() == 3
 
@@ -65,14 +72,6 @@ def test_powers_of_two_are_tried_and_the_fewest_that_are_as_fast_are_taken(
     tried.clear()
     assert threads.choose(lambda: None, 8) == 4
     assert tried == [8, 4, 2, 1]
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which passes where it is said to."""
-    now = [0.0]
-    monkeypatch.setattr(threads.time, "perf_counter", lambda: now[0])
-    return now
 
 
 def test_a_slow_step_is_tried_no_longer_than_it_must(clock: list[float]) -> None:

@@ -1,11 +1,13 @@
 """What the tests of the app share: `fakes` on the path, and a terminal that is always the same."""
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import _wait, app, pilot
 from textual.pilot import Pilot
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -20,6 +22,23 @@ def same_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is answered and a pause over once the loop has nothing to do.
+
+    Textual looks at processor time: on a busy machine, an app that waits for its turn seems to rest.
+    """
+    rest = _wait.wait_for_idle
+
+    async def wait_for_idle(*seconds: float) -> None:
+        await rest(*seconds)
+        while asyncio.get_running_loop()._ready:  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
+
+    for module in (app, pilot):
+        monkeypatch.setattr(module, "wait_for_idle", wait_for_idle)
 
 
 @pytest.fixture

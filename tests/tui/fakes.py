@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import threading
 import time
@@ -258,12 +259,18 @@ def nothing(folders: Any) -> Iterator[Entry]:
 FOLDERS = (Path("models"), Path("runs"))
 
 
-async def until(pilot: Pilot[Any], true: Callable[[], object], seconds: float = 10) -> None:
-    """Let the app work until something is true; fail after some seconds."""
+async def becomes(true: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until something is true; fail after very many seconds, for the machine may be busy."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it never came true"
-        await pilot.pause(0.02)
+        await asyncio.sleep(0.02)
+
+
+async def until(pilot: Pilot[Any], true: Callable[[], object]) -> None:
+    """Let the app work until something is true, and handle what that has brought."""
+    await becomes(true)
+    await pilot.pause()
 
 
 async def drawn(pilot: Pilot[Any], plot: PlotView) -> None:

@@ -45,7 +45,15 @@ class Terminal:
                     break
         return found
 
-    def read_until(self, words: bytes, seconds: float = 20) -> bytes:
+    def read_until_quiet(self, seconds: float) -> bytes:
+        """What is written until nothing has come for these seconds. Fails where it goes on and on."""
+        found, end = b"", time.monotonic() + 60
+        while part := self.read_for(seconds):
+            assert time.monotonic() < end, f"it never rests; the last was {part[-300:]!r}"
+            found += part
+        return found
+
+    def read_until(self, words: bytes, seconds: float = 60) -> bytes:
         """What is written up to these words. Fails where they do not come."""
         found, end = b"", time.monotonic() + seconds
         while words not in found:
@@ -53,7 +61,7 @@ class Terminal:
             found += self.read_for(0.02)
         return found
 
-    def wait(self, seconds: float = 10) -> int:
+    def wait(self, seconds: float = 60) -> int:
         """The exit status, as of waitpid; what is still written is read on."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from spivae.errors import SpivaeError
 from spivae.liveness import this_host
 from spivae_tui.app import SpivaeApp
-from spivae_tui.screens.browse import SETTLE_SECONDS
+from spivae_tui.screens.browse import BrowseScreen
 from spivae_tui.screens.checkpoint import CheckpointScreen
 from spivae_tui.services import Services
 from spivae_tui.widgets.entry_preview import EntryPreview
@@ -26,8 +26,15 @@ from spivae_tui.widgets.title_bar import TitleBar
 
 async def settled(pilot: Pilot[Any]) -> None:
     """Wait for what the screen is busy with, and for the preview, which follows the cursor a little later."""
-    await pilot.pause(SETTLE_SECONDS + 0.08)
-    await fakes.until(pilot, lambda: not getattr(pilot.app.screen, "busy", False))
+    app = pilot.app
+
+    def follows() -> bool:
+        screen = app.screen
+        if not isinstance(screen, BrowseScreen):
+            return True
+        return not screen.busy and all(shown.entry == screen.selected for shown in screen.query(EntryPreview))
+
+    await fakes.until(pilot, follows)
 
 
 def names(app: SpivaeApp) -> list[str]:
@@ -175,7 +182,7 @@ async def test_rows_appear_while_the_scan_goes_on() -> None:
         yield from fakes.ENTRIES[:3]
         time.sleep(0.2)
         yield fakes.ENTRIES[3]
-        go_on.wait(5)
+        go_on.wait(60)
         yield from fakes.ENTRIES[4:]
 
     app = fakes.app(scan=slow)

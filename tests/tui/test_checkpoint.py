@@ -36,11 +36,16 @@ async def analysis(pilot: Pilot[Any], key: str = "3") -> AnalysisPane:
     """Go to an analysis' tab and wait until it has asked the worker."""
     if key:
         await pilot.press(key)
-    await fakes.until(pilot, lambda: pilot.app.screen.analysis_pane is not None)  # type: ignore[attr-defined]
-    await pilot.pause()
-    pane = pilot.app.screen.analysis_pane  # type: ignore[attr-defined]
-    assert isinstance(pane, AnalysisPane)
-    return pane
+    screen = pilot.app.screen
+    assert isinstance(screen, CheckpointScreen)
+
+    def asked() -> bool:
+        pane = screen.analysis_pane
+        return pane is not None and (pane.running or pane.figure is not None)
+
+    await fakes.until(pilot, lambda: (not key or screen.tab == int(key) - 1) and asked())
+    assert screen.analysis_pane is not None
+    return screen.analysis_pane
 
 
 def notice(pane: AnalysisPane) -> str:
@@ -84,11 +89,10 @@ async def test_tabs_are_reached_by_number_by_arrows_and_by_mouse() -> None:
         assert strip.titles == ["Arguments", "Tensors", "Distribution", "Curve"]
         for key, tab in (("2", 1), ("right", 2), ("left", 1), ("left", 0), ("left", 3), ("9", 3)):
             await pilot.press(key)
-            await pilot.pause(0.1)
+            await pilot.pause()
             assert screen.tab == tab, key
         await pilot.click(TabStrip, offset=(strip.render_line(0).text.index("Tensors"), 0))
-        await pilot.pause(0.1)
-        assert screen.tab == 1
+        await fakes.until(pilot, lambda: screen.tab == 1)
         assert "vae.conv.0.weight" in screen.pane.render_line(1).text  # type: ignore[union-attr]
 
 
@@ -96,7 +100,7 @@ async def test_a_tab_that_is_asked_for_too_early_comes_when_it_can() -> None:
     known = threading.Event()
 
     def plugins() -> Any:
-        known.wait(5)
+        known.wait(60)
         return fakes.FakePlugins()
 
     app = fakes.app(plugins=plugins)
@@ -113,7 +117,7 @@ async def test_an_analysis_is_computed_when_its_tab_is_first_shown_and_then_kept
     worker = fakes.FakeWorker()
     app = fakes.app(worker=lambda: worker)
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(app, pilot)
+        screen = await opened(app, pilot)
         await fakes.until(pilot, lambda: worker.jobs)
         assert [op for op, _, _ in worker.jobs] == ["warm"]
         pane = await analysis(pilot)
@@ -128,7 +132,7 @@ async def test_an_analysis_is_computed_when_its_tab_is_first_shown_and_then_kept
         assert pane.plot.figure is pane.figure
         assert "nll -2.326" in status(pane)
         await pilot.press("1")
-        await pilot.pause(0.1)
+        await fakes.until(pilot, lambda: screen.tab == 0)
         assert await analysis(pilot) is pane
         assert len(worker.analyses) == 1
 
@@ -205,6 +209,21 @@ async def test_brackets_and_page_keys_turn_the_panels() -> None:
             assert (pane.first, f"page {page} of 3" in status(pane)) == (first, True)
 
 
+async def test_pages_are_counted_for_the_size_that_the_plot_has() -> None:
+    worker = fakes.FakeWorker()
+    app = fakes.app(worker=lambda: worker)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(app, pilot)
+        pane = await analysis(pilot)
+        worker.done(panels=5)
+        await fakes.until(pilot, lambda: pane.plot.is_current and pane.figure is not None)
+        await fakes.until(pilot, lambda: "page" not in status(pane))
+        pane.plot.styles.max_height = 8
+        await fakes.until(pilot, lambda: "page 1 of" in status(pane))
+        pane.plot.styles.max_height = None
+        await fakes.until(pilot, lambda: "page" not in status(pane))
+
+
 async def test_options_make_controls_and_a_change_computes_again() -> None:
     worker = fakes.FakeWorker()
     app = fakes.app(worker=lambda: worker)
@@ -213,8 +232,7 @@ async def test_options_make_controls_and_a_change_computes_again() -> None:
         pane = await analysis(pilot)
         worker.done()
         await pilot.press("o")
-        await pilot.pause(0.1)
-        assert pane.options_open
+        await fakes.until(pilot, lambda: pane.options_open)
         fields = {field.option.name: field for field in pane.query("Field")}  # type: ignore[attr-defined]
         assert list(fields) == [
             *("bins", "scale", "outline", "latent"),
@@ -222,19 +240,15 @@ async def test_options_make_controls_and_a_change_computes_again() -> None:
         ]
         assert app.focused is fields["bins"].query_one(Input)
         await pilot.press("backspace", "backspace", "4", "0", "enter")
-        await pilot.pause(0.1)
-        assert worker.analyses[-1]["options"]["bins"] == 40
+        await fakes.until(pilot, lambda: worker.analyses[-1]["options"]["bins"] == 40)
         fields["scale"].query_one(Select).value = "log"
-        await pilot.pause(0.1)
-        assert worker.analyses[-1]["options"]["scale"] == "log"
+        await fakes.until(pilot, lambda: worker.analyses[-1]["options"]["scale"] == "log")
         await pilot.press("tab", "tab", "space")
-        await pilot.pause(0.1)
-        assert worker.analyses[-1]["options"]["outline"] is False
+        await fakes.until(pilot, lambda: worker.analyses[-1]["options"]["outline"] is False)
         worker.done()
         await fakes.until(pilot, lambda: not pane.running)
         await pilot.press("escape")
-        await pilot.pause(0.1)
-        assert not pane.options_open
+        await fakes.until(pilot, lambda: not pane.options_open)
         assert app.screen is screen
 
 
@@ -246,10 +260,9 @@ async def test_a_value_that_is_not_allowed_is_refused_with_the_reason() -> None:
         pane = await analysis(pilot)
         worker.done()
         await pilot.press("o")
-        await pilot.pause(0.1)
+        await fakes.until(pilot, lambda: pane.options_open)
         await pilot.press("backspace", "backspace", "1", "enter")
-        await pilot.pause(0.1)
-        assert "outside 2..500" in str(pane.query_one(".field-help").render())
+        await fakes.until(pilot, lambda: "outside 2..500" in str(pane.query_one(".field-help").render()))
         assert len(worker.analyses) == 1
 
 
@@ -261,18 +274,16 @@ async def test_data_options_are_shared_by_all_analyses() -> None:
         pane = await analysis(pilot)
         worker.done()
         await fakes.until(pilot, lambda: not pane.running)
-        await analysis(pilot, "4")
-        await pilot.pause(0.1)
+        curve = await analysis(pilot, "4")
         worker.done()
         await pilot.press("o")
-        await pilot.pause(0.1)
+        await fakes.until(pilot, lambda: curve.options_open)
         await pilot.press("backspace", "backspace", "5", "enter")
-        await pilot.pause(0.1)
+        await fakes.until(pilot, lambda: worker.analyses[-1]["data"]["per_cell"] == 5)
         assert worker.analyses[-1]["analysis"] == "curve"
-        assert worker.analyses[-1]["data"]["per_cell"] == 5
         worker.done()
         await pilot.press("escape")
-        await pilot.pause(0.1)
+        await fakes.until(pilot, lambda: not curve.options_open)
         await analysis(pilot)
         await fakes.until(pilot, lambda: worker.analyses[-1]["analysis"] == "distribution")
         assert worker.analyses[-1]["data"]["per_cell"] == 5
@@ -297,14 +308,13 @@ async def test_leaving_the_screen_cancels_what_runs_and_leaving_the_app_ends_the
     worker = fakes.FakeWorker()
     app = fakes.app(worker=lambda: worker)
     async with app.run_test(size=(80, 24)) as pilot:
-        await opened(app, pilot)
+        screen = await opened(app, pilot)
         await analysis(pilot)
         job = len(worker.jobs) - 1
         await pilot.press("1")
-        await pilot.pause(0.1)
+        await fakes.until(pilot, lambda: screen.tab == 0)
         await pilot.press("escape")
-        await pilot.pause(0.1)
-        assert worker.cancelled == [job]
+        await fakes.until(pilot, lambda: worker.cancelled == [job])
     assert worker.closed
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fakes
 import pytest
 import runs
+from fakes import becomes as until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -49,14 +49,6 @@ class CompareApp(SpivaeApp):
 
     def on_mount(self) -> None:
         self.open_comparison(self.paths)
-
-
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it never came to hold")
 
 
 async def compared(pilot: Pilot[Any]) -> CompareScreen:
@@ -159,7 +151,7 @@ async def test_fifty_runs_are_read_off_too(tmp_path: Path) -> None:
         screen = await compared(pilot)
         await until(lambda: len(screen.table.rows) == 50)
         await pilot.press("v")
-        assert [row[7] for row in cells(screen)] == [f"{runs.epoch(1)['nll']:.4g}"] * 50
+        await until(lambda: [row[7] for row in cells(screen)] == [f"{runs.epoch(1)['nll']:.4g}"] * 50)
 
 
 async def test_curves_are_zoomed_panned_and_scaled_by_keys(three: list[Run]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import fakes
 import pytest
 import runs
+from fakes import becomes as until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -54,15 +55,6 @@ def live(app: SpivaeApp) -> LiveRunScreen:
     screen = app.screen
     assert isinstance(screen, LiveRunScreen)
     return screen
-
-
-async def until(condition: Callable[[], Any], seconds: float = 8.0) -> None:
-    """Wait until a condition holds."""
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it never came to hold")
 
 
 async def seen(pilot: Pilot[Any], state: str = "") -> LiveRunScreen:
@@ -158,9 +150,11 @@ async def test_stopping_asks_once_and_leaves_a_stop_file(tmp_path: Path) -> None
 async def test_a_stopped_training_is_resumed_by_a_key(tmp_path: Path) -> None:
     run = runs.make_run(tmp_path, 50, "stopped")
     resumed: list[str] = []
+    go_on = threading.Event()
 
     def resume(path: str) -> None:
         resumed.append(path)
+        go_on.wait(60)
         runs.set_info(run, state="running")
 
     async with LiveApp(run, resume=resume).run_test(size=(80, 24)) as pilot:
@@ -168,6 +162,7 @@ async def test_a_stopped_training_is_resumed_by_a_key(tmp_path: Path) -> None:
         assert "r goes on" in advice(screen)
         assert "Resume" in keys(screen)
         await pilot.press("r", "r")
+        go_on.set()
         await until(lambda: screen.view is not None and screen.view.state == "running")
         assert resumed == [str(run.path)]
         await until(lambda: "Resume" not in keys(screen))
@@ -187,7 +182,7 @@ async def test_a_training_that_cannot_be_resumed_says_why(tmp_path: Path) -> Non
         screen = await seen(pilot, "lost")
         await pilot.press("r")
         await until(lambda: any(told.message == reason for told in pilot.app._notifications))
-        assert "Resume" in keys(screen)
+        await until(lambda: "Resume" in keys(screen))  # once the trying is over
 
 
 async def test_escape_lets_a_training_go_on_that_was_asked_to_stop(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from typing import Any
 
+import fakes
 import numpy as np
 import pytest
 from rich.console import Console
@@ -50,10 +52,7 @@ class PlotApp(App[None]):
 
 
 async def until_drawn(pilot: Any, view: PlotView) -> None:
-    deadline = time.monotonic() + 20
-    while not view.is_current:
-        assert time.monotonic() < deadline, "the figure was never drawn"
-        await pilot.pause(0.02)
+    await fakes.until(pilot, lambda: view.is_current)
     await pilot.pause(0.05)
 
 
@@ -145,13 +144,15 @@ async def test_draws_are_coalesced_and_stale_ones_dropped(monkeypatch: pytest.Mo
 
     def slow(figure: Figure, *rest: Any) -> Any:
         drawn.append(figure.panels[0].marks[0].x.size)  # type: ignore[union-attr]
-        gate.wait(10)
+        gate.wait(60)
         return real(figure, *rest)
 
     monkeypatch.setattr(terminal, "draw", slow)
     app = PlotApp()
     async with app.run_test(size=(60, 12)) as pilot:
-        for steps in range(100, 120):
+        app.view.set_figure(losses(100))
+        await fakes.until(pilot, lambda: drawn)
+        for steps in range(101, 120):
             app.view.set_figure(losses(steps))
             await pilot.pause(0.005)
         assert drawn == [100]
@@ -164,21 +165,23 @@ async def test_draws_are_coalesced_and_stale_ones_dropped(monkeypatch: pytest.Mo
 async def test_draws_keep_their_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plot, "MIN_INTERVAL", 0.2)
     times: list[float] = []
-    real = terminal.draw
-
-    def timed(*arguments: Any) -> Any:
-        times.append(time.monotonic())
-        return real(*arguments)
-
-    monkeypatch.setattr(terminal, "draw", timed)
     app = PlotApp()
+    draw = app.view._draw
+
+    def timed(job: Any) -> Any:
+        times.append(time.monotonic())
+        return draw(job)
+
+    monkeypatch.setattr(app.view, "_draw", timed)
+    steps = itertools.count(100)
+
+    def shown_another() -> bool:
+        app.view.set_figure(losses(next(steps)))
+        return len(times) == 4
+
     async with app.run_test(size=(60, 12)) as pilot:
-        start = time.monotonic()
-        while time.monotonic() < start + 0.7:
-            app.view.set_figure(losses(100 + len(times)))
-            await pilot.pause(0.01)
+        await fakes.until(pilot, shown_another)
         await until_drawn(pilot, app.view)
-    assert 2 <= len(times) <= 6
     assert min(np.diff(times)) > 0.15
 
 
@@ -211,12 +214,15 @@ async def test_a_view_that_goes_away_while_drawing_does_no_harm() -> None:
         await pilot.pause(0.3)
 
 
-async def test_curves_that_cost_much_are_drawn_less_often_but_a_key_is_answered_at_once() -> None:
+async def test_curves_that_cost_much_are_drawn_less_often_but_a_key_is_answered_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plot, "MAX_INTERVAL", 600.0)
     app = PlotApp()
     async with app.run_test(size=(100, 30)) as pilot:
         app.view.set_figure(losses(2000))
         await until_drawn(pilot, app.view)
-        app.view._cost = 0.1
+        app.view._cost = 10.0
         app.view.set_figure(losses(2100))
         await pilot.pause(0.3)
         assert not app.view.is_current

@@ -45,7 +45,6 @@ async def opened(pilot: Pilot[Any]) -> None:
     await pilot.press("p")
     await fakes.until(pilot, lambda: getattr(pilot.app.screen, "SCOPE", "") == "plugins")
     await fakes.until(pilot, lambda: pilot.app.screen.plugins.rows)  # type: ignore[attr-defined]
-    await pilot.pause(0.2)
 
 
 def told(app: SpivaeApp) -> str:
@@ -109,7 +108,7 @@ async def test_plugins_that_cannot_be_loaded_are_told_of() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await fakes.until(pilot, lambda: not app.screen.busy)  # type: ignore[attr-defined]
         await pilot.press("p")
-        await fakes.until(pilot, lambda: "is no TOML" in told(app))
+        await fakes.until(pilot, lambda: app.screen.query("#plugin-text") and "is no TOML" in told(app))
 
 
 async def test_broken_plugins_are_told_of_once_where_analyses_are_shown() -> None:

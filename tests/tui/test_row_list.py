@@ -85,7 +85,7 @@ async def test_moving_the_cursor_redraws_two_lines(monkeypatch: pytest.MonkeyPat
     app = fakes.app()
     async with app.run_test(size=(80, 24)) as pilot:
         await fakes.until(pilot, lambda: not app.screen.busy)
-        await pilot.pause(0.2)
+        await fakes.settled(pilot)
         rows, drawn = app.screen.entries, []
         line = rows.render_line
         monkeypatch.setattr(rows, "render_line", lambda y: drawn.append(y) or line(y))
@@ -98,7 +98,7 @@ async def test_redraw_touches_no_line_that_looks_the_same(monkeypatch: pytest.Mo
     app = fakes.app()
     async with app.run_test(size=(80, 24)) as pilot:
         await fakes.until(pilot, lambda: not app.screen.busy)
-        await pilot.pause(0.2)
+        await fakes.settled(pilot)
         rows, asked = app.screen.entries, []
         monkeypatch.setattr(rows, "refresh", lambda *regions, **_: asked.extend(regions))
         rows.redraw()

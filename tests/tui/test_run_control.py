@@ -10,7 +10,8 @@ from typing import Any
 import fakes
 import pytest
 import runs
-from test_compare import CompareApp, compared, make, until
+from fakes import becomes as until
+from test_compare import CompareApp, compared, make
 from textual.pilot import Pilot
 
 from spivae.errors import SpivaeError
@@ -189,7 +190,7 @@ async def test_a_disk_that_does_not_answer_does_not_hold_the_app_up(two: list[Ru
     answers = threading.Event()
 
     def stop(path: str) -> None:
-        answers.wait(10)
+        answers.wait(60)
         raise SpivaeError(f"{path}/STOP: cannot be written (Read-only file system)")
 
     app = App(tmp_path, stop=stop)

@@ -23,7 +23,6 @@ async def listed(pilot: Pilot[Any]) -> None:
     await fakes.until(pilot, lambda: not app.screen.busy)  # type: ignore[attr-defined]
     await pilot.press("end")
     await fakes.until(pilot, lambda: app.screen.query("EntryPreview").last().header)  # type: ignore[attr-defined]
-    await pilot.pause(0.1)
 
 
 def opened(key: str, worker: fakes.FakeWorker | None = None, *more: str) -> Any:
@@ -34,13 +33,14 @@ def opened(key: str, worker: fakes.FakeWorker | None = None, *more: str) -> Any:
         await pilot.press("enter")
         await fakes.until(pilot, lambda: getattr(pilot.app.screen, "analyses", None))
         await pilot.press(key)
-        await pilot.pause(0.3)
+        screen: Any = pilot.app.screen
+        await fakes.until(pilot, lambda: screen.tab == int(key) - 1 and screen.pane is not None)
         if worker is not None:
-            pane = pilot.app.screen.analysis_pane  # type: ignore[attr-defined]
+            pane = screen.analysis_pane
+            await fakes.until(pilot, lambda: pane.running)
             worker.done()
             await fakes.until(pilot, lambda: pane.figure is not None and pane.plot.is_current)
         await pilot.press(*more)
-        await pilot.pause(0.5)
 
     return before
 
@@ -55,7 +55,8 @@ def test_browse_says_what_is_wrong_with_a_broken_file(snap_compare: Compare) -> 
     async def before(pilot: Pilot[Any]) -> None:
         await listed(pilot)
         await pilot.press("home", "down", "down")
-        await pilot.pause(0.4)
+        preview = pilot.app.screen.query("EntryPreview").last()
+        await fakes.until(pilot, lambda: preview.entry.error)  # type: ignore[attr-defined]
 
     assert snap_compare(fakes.app(), terminal_size=(80, 24), run_before=before)
 
@@ -64,7 +65,8 @@ def test_browse_while_a_filter_is_typed(snap_compare: Compare) -> None:
     async def before(pilot: Pilot[Any]) -> None:
         await listed(pilot)
         await pilot.press("slash", *"fbm")
-        await pilot.pause(0.4)
+        preview = pilot.app.screen.query("EntryPreview").last()
+        await fakes.until(pilot, lambda: preview.entry == pilot.app.screen.selected)  # type: ignore[attr-defined]
 
     assert snap_compare(fakes.app(), terminal_size=(80, 24), run_before=before)
 
@@ -72,7 +74,6 @@ def test_browse_while_a_filter_is_typed(snap_compare: Compare) -> None:
 def test_browse_without_anything(snap_compare: Compare) -> None:
     async def before(pilot: Pilot[Any]) -> None:
         await fakes.until(pilot, lambda: not pilot.app.screen.busy)  # type: ignore[attr-defined]
-        await pilot.pause(0.2)
 
     assert snap_compare(fakes.app(scan=fakes.nothing), terminal_size=(80, 24), run_before=before)
 
@@ -82,7 +83,6 @@ def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
     async def before(pilot: Pilot[Any]) -> None:
         await listed(pilot)
         await pilot.press("question_mark")
-        await pilot.pause(0.4)
 
     assert snap_compare(fakes.app(), terminal_size=size, run_before=before)
 

@@ -122,7 +122,7 @@ def test_every_theme_defines_every_token(theme: str) -> None:
 def test_nothing_is_sent_while_nothing_changes_and_a_hang_up_ends_it_cleanly() -> None:
     terminal = Terminal(DATA)
     terminal.read_until(b"sbm_trained")
-    terminal.read_for(1.5)
+    terminal.read_until_quiet(1.5)
     assert terminal.read_for(4) == b""
     os.kill(terminal.pid, signal.SIGHUP)
     assert terminal.wait() == 0
@@ -130,7 +130,7 @@ def test_nothing_is_sent_while_nothing_changes_and_a_hang_up_ends_it_cleanly() -
 
 def test_no_color_means_no_colour_at_all() -> None:
     terminal = Terminal(DATA, NO_COLOR="1")
-    sent = terminal.read_until(b"sbm_trained") + terminal.read_for(0.5)
+    sent = terminal.read_until(b"sbm_trained") + terminal.read_until_quiet(0.5)
     os.write(terminal.descriptor, b"q")
     assert terminal.wait() == 0
     colours = {
@@ -143,7 +143,7 @@ def test_no_color_means_no_colour_at_all() -> None:
 
 def test_a_terminal_without_unicode_gets_ascii_of_the_same_width() -> None:
     terminal = Terminal(DATA, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", TEXTUAL_COLOR_SYSTEM="256")
-    sent = terminal.read_until(b"sbm_trained") + terminal.read_for(0.5)
+    sent = terminal.read_until(b"sbm_trained") + terminal.read_until_quiet(0.5)
     os.write(terminal.descriptor, b"q")
     assert terminal.wait() == 0
     assert sent.isascii()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -91,13 +90,10 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainApp:
 
 async def shown(pilot: Pilot[Any]) -> TrainScreen:
     """Wait until the form is on the screen."""
-    for _ in range(400):
-        screen = pilot.app.screen
-        if isinstance(screen, TrainScreen) and screen.checked is not None:
-            await pilot.pause()
-            return screen
-        await asyncio.sleep(0.02)
-    raise AssertionError("the form never came")
+    app = pilot.app
+    await fakes.until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.checked is not None)
+    assert isinstance(app.screen, TrainScreen)
+    return app.screen
 
 
 async def enter(pilot: Pilot[Any], path: str, text: str) -> None:
@@ -176,11 +172,7 @@ async def test_starting_trains_the_recipe_and_goes_to_its_run(app: TrainApp) -> 
         await shown(pilot)
         await enter(pilot, "training.phase.0.beta", "1/367")
         await pilot.press("f2")
-        for _ in range(200):
-            if isinstance(app.screen, LiveRunScreen):
-                break
-            await asyncio.sleep(0.02)
-        assert isinstance(app.screen, LiveRunScreen)
+        await started(app)
         assert app.launched[0].training.phase[0].beta == pytest.approx(1 / 367)
         assert not any(isinstance(screen, TrainScreen) for screen in app.screen_stack)
 
@@ -191,11 +183,7 @@ def place_of(screen: TrainScreen) -> str:
 
 
 async def started(app: TrainApp) -> None:
-    for _ in range(200):
-        if isinstance(app.screen, LiveRunScreen):
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it was never started")
+    await fakes.becomes(lambda: isinstance(app.screen, LiveRunScreen) and app.screen.is_mounted)
 
 
 async def test_a_training_runs_here_in_runs_unless_one_says_otherwise(app: TrainApp) -> None:
@@ -380,13 +368,8 @@ async def test_a_start_that_fails_says_why_and_can_be_tried_again(tmp_path: Path
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await shown(pilot)
         await pilot.press("s")
-        for _ in range(200):
-            if app.told:
-                break
-            await asyncio.sleep(0.02)
-        assert any("Permission denied" in words for words in app.told)
-        await pilot.pause()
-        assert not screen.query_one("#start", Button).disabled
+        await fakes.until(pilot, lambda: any("Permission denied" in words for words in app.told))
+        await fakes.until(pilot, lambda: not screen.query_one("#start", Button).disabled)
 
 
 async def test_phases_are_added_and_removed_by_key(app: TrainApp) -> None:
@@ -510,13 +493,7 @@ def test_the_form_looks_cared_for(
     snap_compare: Callable[..., bool], app: TrainApp, size: tuple[int, int]
 ) -> None:
     async def ready(pilot: Pilot[Any]) -> None:
-        screen = await shown(pilot)
-        for _ in range(200):
-            plot = screen.query_one("#plan")
-            if not plot.display or plot.is_current:  # type: ignore[attr-defined]
-                break
-            await asyncio.sleep(0.02)
-        await pilot.pause()
+        await shown(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=ready)
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from spivae.errors import SpivaeError
@@ -62,18 +63,24 @@ def stalling(tmp_path):
         f"marker = pathlib.Path({str(marker)!r})\n"
         "if not marker.exists():\n"
         "    marker.touch()\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(600)\n"
     )
     worker = Worker([tmp_path])
     yield worker, marker
     worker.close()
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=60):
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def processor_seconds(worker):
+    """What the process has computed so far, whatever else the machine does."""
+    times = psutil.Process(worker.pid).cpu_times()
+    return times.user + times.system
 
 
 def state_of(pid):
@@ -108,8 +115,9 @@ def test_warming_up_ends_without_a_figure(worker):
     assert done.figure is None
 
 
-def test_two_jobs_in_flight_are_both_done(worker):
+def test_two_jobs_in_flight_are_both_done(worker, plugins_dir):
     first, second = Job(worker, "slow"), Job(worker, "latents")
+    (plugins_dir / "go on").touch()
     assert isinstance(second.outcome()[0], Done)
     assert isinstance(first.outcome()[0], Done)
 
@@ -118,19 +126,21 @@ def test_a_running_job_is_cancelled_at_once_and_the_next_one_works(worker):
     running = Job(worker, "loss", data={"per_cell": 50})
     while not (isinstance(event := running.next(), Progress) and event.what == "predicting" and event.done):
         pass
-    started = time.monotonic()
+    spent = processor_seconds(worker)
     worker.cancel(running.number)
-    assert isinstance(running.outcome()[0], Cancelled)
-    assert time.monotonic() - started < 1
+    cancelled, progress = running.outcome()
+    assert isinstance(cancelled, Cancelled)
+    assert not any(event.done == event.total for event in progress)
     assert isinstance(Job(worker, "loss").outcome()[0], Done)
-    assert time.monotonic() - started < 5  # 10,500 trajectories would take longer
+    assert processor_seconds(worker) - spent < 5  # 10,500 trajectories would take longer
     assert running.events.empty()
 
 
-def test_a_waiting_job_is_cancelled_without_waiting_for_its_turn(worker):
+def test_a_waiting_job_is_cancelled_without_waiting_for_its_turn(worker, plugins_dir):
     running, waiting = Job(worker, "slow"), Job(worker, "loss")
     worker.cancel(waiting.number)
-    assert isinstance(waiting.outcome(timeout=1)[0], Cancelled)
+    assert isinstance(waiting.outcome()[0], Cancelled)
+    (plugins_dir / "go on").touch()
     assert isinstance(running.outcome()[0], Done)
     worker.cancel(running.number)  # too late: nothing comes of it
     assert isinstance(Job(worker, "loss").outcome()[0], Done)
@@ -186,7 +196,7 @@ def test_a_killed_process_fails_its_jobs_and_names_the_signal(stalling):
     job = Job(worker)
     wait_for(marker.exists)
     os.kill(worker.pid, signal.SIGKILL)
-    failed, _ = job.outcome(timeout=5)
+    failed, _ = job.outcome()
     assert "killed (signal 9), probably for want of memory" in failed.message
     failed, _ = Job(worker, "no such").outcome()
     assert "no such" in failed.message
@@ -197,17 +207,16 @@ def test_a_job_is_cancelled_while_the_worker_is_still_starting(stalling):
     job = Job(worker)
     wait_for(marker.exists)
     worker.cancel(job.number)
-    assert isinstance(job.outcome(timeout=1)[0], Cancelled)
+    assert isinstance(job.outcome()[0], Cancelled)
 
 
-def test_closing_is_quick_and_final_even_while_a_job_is_stuck(stalling):
+def test_closing_is_quick_and_final_even_while_a_job_is_stuck(stalling, monkeypatch):
+    monkeypatch.setattr("spivae.worker.client.GRACE", 600)  # nothing is to need any of it
     worker, marker = stalling
     job = Job(worker)
     wait_for(marker.exists)
     pid = worker.pid
-    started = time.monotonic()
     worker.close()
-    assert time.monotonic() - started < 2
     assert state_of(pid) == ""
     assert job.events.empty()
     with pytest.raises(SpivaeError, match="closed"):

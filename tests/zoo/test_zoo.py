@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ANIMALS = Path(__file__).parent / "animals"
-PATIENCE = 0.5  # seconds, for ten
+PATIENCE = 3  # seconds, for ten; what is good must be loaded by then on a busy machine, too
 pytestmark = pytest.mark.xdist_group("zoo")
 CONFIG = '[plugins.takes_no_settings]\ncolour = "red"\n[plugins.refuses_settings]\ncolour = "loud"\n'
 SYNTAX = "syntax_error"  # written by the test: tools that read Python would stumble over it here
@@ -61,9 +60,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {
         **os.environ,
         "XDG_CONFIG_HOME": str(config),
-        "SPIVAE_PLUGIN_SECONDS": str(PATIENCE),
         "SPIVAE_CACHE": "off",
     }
+
+
+@pytest.fixture(scope="module")
+def impatient(environment: dict[str, str]) -> dict[str, str]:
+    """Where some do not come back."""
+    return {**environment, "SPIVAE_PLUGIN_SECONDS": str(PATIENCE)}
 
 
 def run(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -72,8 +76,8 @@ def run(environment: dict[str, str], *arguments: object) -> subprocess.Completed
 
 
 @pytest.fixture(scope="module")
-def listed(zoo: Path, environment: dict[str, str]) -> dict[str, dict[str, Any]]:
-    done = run(environment, "--plugins-dir", zoo, "plugins", "--json")
+def listed(zoo: Path, impatient: dict[str, str]) -> dict[str, dict[str, Any]]:
+    done = run(impatient, "--plugins-dir", zoo, "plugins", "--json")
     assert done.returncode == 0, done.stderr
     found: dict[str, dict[str, Any]] = {}
     for info in json.loads(done.stdout):
@@ -160,11 +164,9 @@ def test_a_reader_that_breaks_costs_one_line_of_the_list(
     assert "plugin breaks_later: ZeroDivisionError: when it reads" in errors["strange.safetensors"]
 
 
-def test_a_training_goes_on(
-    zoo: Path, environment: dict[str, str], tiny_recipe: Path, tmp_path: Path
-) -> None:
+def test_a_training_goes_on(zoo: Path, impatient: dict[str, str], tiny_recipe: Path, tmp_path: Path) -> None:
     done = run(
-        environment, "--plugins-dir", zoo / "breaks_trainings.py", "train", tiny_recipe, "--run-dir", tmp_path
+        impatient, "--plugins-dir", zoo / "breaks_trainings.py", "train", tiny_recipe, "--run-dir", tmp_path
     )
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.glob("*/run.json")
@@ -180,26 +182,24 @@ def test_a_training_goes_on(
     assert done.stderr.count("step_finished") == 1  # it was not called again
 
 
-def test_the_app_opens_beside_all_of_them(zoo: Path, environment: dict[str, str], reference: Path) -> None:
+def test_the_app_opens_beside_all_of_them(zoo: Path, impatient: dict[str, str], reference: Path) -> None:
     """It shows its list, opens a checkpoint with all good analyses, and leaves."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tui"))
     from terminal import Terminal
 
-    begin = time.monotonic()
     names = ("XDG_CONFIG_HOME", "SPIVAE_PLUGIN_SECONDS")
     terminal = Terminal(
         str(reference),
         columns=120,
         lines=40,
         SPIVAE_PLUGINS=str(zoo),
-        **{name: environment[name] for name in names},
+        **{name: impatient[name] for name in names},
     )
     terminal.read_until(b"sbm_trained")
-    assert time.monotonic() - begin < 10
     os.write(terminal.descriptor, b"\r")
-    terminal.read_until(b"Loss map", seconds=40)
+    terminal.read_until(b"Loss map")
     os.write(terminal.descriptor, b"\x11")  # ctrl+q
-    assert terminal.wait(20) == 0
+    assert terminal.wait() == 0
 
 
 def test_strict_plugins_make_a_broken_one_an_error(zoo: Path, environment: dict[str, str]) -> None:
