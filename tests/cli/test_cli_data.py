@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -147,12 +149,17 @@ def test_predict_gives_what_the_original_gives(spivae, reference: Path, tmp_path
 
 
 @pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch):
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Files are read, and trajectories made and predicted, a few at a time."""
     monkeypatch.setattr("spivae.npz._READ", 1 << 13)
     monkeypatch.setattr("spivae.prediction.BATCH", 16)
     monkeypatch.setattr("spivae.dataset._AT_ONCE", 64 * 70)
     monkeypatch.setattr("spivae.dataset._BLOCK", 16)
+    # what earlier tests have left makes Python wait longer until it looks for garbage, which would be counted
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "layout.npz"])

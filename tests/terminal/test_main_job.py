@@ -58,7 +58,7 @@ def test_open_inspect_plot_train_watch_and_find_the_checkpoint(terminal: Tmux, t
     terminal.resize(80, 24)
     terminal.wait_for(lambda screen: "? Help" in screen and curves(screen) > 20)
     terminal.press("Escape")
-    terminal.wait_for("Clear filter")
+    terminal.wait_for("esc Clear")
     terminal.press("Escape")
     terminal.wait_for("original_sbm_trained")
 
