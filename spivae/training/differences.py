@@ -48,11 +48,15 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
-    """The end of each path that tells it from the others: `training.phase.1.beta` is `beta`."""
+    """The end of each path that tells it from the others: `training.phase.1.beta` is `beta`.
+
+    A number alone says nothing, so beside `training.phase.0.beta` it is `phase.1.beta`.
+    """
     found = {}
     for path in paths:
         parts = path.split(".")
-        ends = [".".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+        begins = [at for at, part in enumerate(parts) if not part.isdecimal()]
+        ends = [".".join(parts[at:]) for at in reversed(begins)]
         alone = (end for end in ends if sum(f".{other}".endswith(f".{end}") for other in paths) == 1)
         found[path] = next(alone, path)
     return found

@@ -51,8 +51,8 @@ def test_what_a_recipe_does_not_say_of_its_model_is_compared_as_its_default():
 
 def test_short_names_are_the_ends_that_tell_paths_apart():
     assert short_names(["training.phase.0.beta", "training.phase.1.beta", "training.seed"]) == {
-        "training.phase.0.beta": "0.beta",
-        "training.phase.1.beta": "1.beta",
+        "training.phase.0.beta": "phase.0.beta",
+        "training.phase.1.beta": "phase.1.beta",
         "training.seed": "seed",
     }
     assert short_names(["seed", "a.seed"]) == {"seed": "seed", "a.seed": "a.seed"}
