@@ -12,6 +12,7 @@ from spivae.figure.spec import Axis
 
 Array = npt.NDArray[np.float64]
 
+_CLOSE = 1e-4  # of the largest value: the least span of an axis
 _MANTISSAS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 
 
@@ -27,7 +28,11 @@ def linear_limits(values: Array) -> tuple[float, float] | None:
     if not finite.size:
         return None
     low, high = float(finite.min()), float(finite.max())
-    span = max(high - low, 1e-9 * max(abs(low), abs(high)), 1e-12)
+    # ticks that differ by less would bear the same labels
+    size = max(abs(low), abs(high))
+    span = max(high - low, _CLOSE * size if high > low else 0.1 * size or 1.0, 1e-12)
+    pad = (span - (high - low)) / 2
+    low, high = low - pad, high + pad
     decade = 10.0 ** math.floor(math.log10(span))
     step = next(decade * part for part in (0.1, 0.2, 0.5, 1.0, 2.0) if span / (decade * part) <= 9)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

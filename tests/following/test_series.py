@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spivae.figure.scales import Scale
 from spivae.figure.spec import Figure, Heatmap, HLine, Line, Panel, Points, Text, VLine
 from spivae.figure.steady import linear_limits, round_up
+from spivae.figure.ticks import candidates
 from spivae.following.figure import calm, figure
 from spivae.following.series import Buckets, RunSeries
 from spivae.training.metrics import MetricsReader, MetricsWriter
@@ -228,6 +230,16 @@ def test_limits_hold_all_values_and_are_not_much_wider(values: list[float]) -> N
     assert low <= array.min() + room
     assert high >= array.max() - room
     assert low < high
+
+
+@pytest.mark.parametrize("values", [[-1.561371], [-1.561371, -1.561372], [0.0], [3.0, 3.0]])
+def test_values_that_hardly_differ_have_an_axis_whose_ticks_can_be_told_apart(values: list[float]) -> None:
+    limits = linear_limits(np.array(values))
+    assert limits is not None
+    low, high = limits
+    assert low < min(values) <= max(values) < high
+    for ticks in candidates(Scale("linear", low, high), most=8):
+        assert len(set(ticks.labels)) == len(ticks.labels) > 1
 
 
 @given(st.floats(1e-6, 1e9))
