@@ -55,14 +55,18 @@ def age(seconds: float) -> str:
     return f"{int(days // 30.44)} mo" if days < 730 else f"{int(days // 365.25)} y"
 
 
-def duration(seconds: float) -> str:
-    """A time span: 8.2 s, 3 min 5 s, 2 h 10 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
+def duration(seconds: float | None, decimals: int = 0) -> str:
+    """A time span in two units: 42 s, 5 min 10 s, 2 h 05 min, 3 d 4 h; seconds in `decimals`."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{max(0.0, seconds):.{decimals}f} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
 def epochs(done: float, total: int) -> str:

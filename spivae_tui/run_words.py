@@ -33,20 +33,6 @@ class Piece(NamedTuple):
     drop: int = 0
 
 
-def duration(seconds: float | None) -> str:
-    """A time span in its two largest units: 42 s, 5 min 10 s, 2 h 05 min, 3 d 4 h."""
-    if seconds is None or not math.isfinite(seconds):
-        return wording.NOTHING
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
-
-
 def roughly(seconds: float | None) -> str:
     """A time span that one reads off: under a minute, 5 min, 1 h 40 min."""
     if seconds is None or not math.isfinite(seconds):
@@ -56,7 +42,7 @@ def roughly(seconds: float | None) -> str:
         return "under a minute"
     if minutes < 60:
         return f"{minutes} min"
-    return duration((minutes if minutes < 600 else 10 * round(minutes / 10)) * 60)
+    return wording.duration((minutes if minutes < 600 else 10 * round(minutes / 10)) * 60)
 
 
 def speed(steps_a_second: float | None, batch: int | None) -> str:
@@ -89,14 +75,14 @@ def state_line(view: RunView, now: float) -> list[Piece]:
             if more:
                 pieces.append(Piece(more, "muted", drop=6))
         if view.step:
-            pieces.append(Piece(f"{duration(view.seconds)} gone", "muted", drop=5))
+            pieces.append(Piece(f"{wording.duration(view.seconds)} gone", "muted", drop=5))
         if view.left is not None:
             pieces.append(Piece(f"{roughly(view.left)} left", "strong", drop=1))
     elif view.state == "queued":
         pieces.append(Piece(view.job or "the trainer is starting", "muted"))
     elif view.step:
         took = info.finished - info.started if info.finished and info.started else view.seconds
-        pieces.append(Piece(f"took {duration(took)}", drop=3))
+        pieces.append(Piece(f"took {wording.duration(took)}", drop=3))
         if info.finished:
             pieces.append(Piece(f"ended {ago(now - info.finished)}", "muted", drop=4))
     return pieces

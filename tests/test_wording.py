@@ -64,3 +64,19 @@ def test_a_grid_is_told_by_its_ends() -> None:
 )
 def test_a_training_is_whole_at_its_end_alone(done: float, written: str) -> None:
     assert wording.epochs(done, 12) == written
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (None, "–"),
+        (0.44, "0.4 s"),
+        (59.4, "59.4 s"),
+        (59.97, "1 min 00 s"),
+        (310, "5 min 10 s"),
+        (7500, "2 h 05 min"),
+        (3.2 * 86400, "3 d 4 h"),
+    ],
+)
+def test_a_time_span_has_its_two_largest_units(seconds: float | None, written: str) -> None:
+    assert wording.duration(seconds, 1) == written

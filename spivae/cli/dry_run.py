@@ -31,8 +31,8 @@ def tell_cost(recipe: Recipe, process: Process, threads: int | None, device: str
         ("parameters", f"{cost.parameters:,}, receptive field {cost.receptive_field}"),
         ("computing", computing(cost.device, cost.code_path, cost.why_plain, cost.threads)),
         ("a step", f"{1000 * cost.seconds_per_step:.0f} ms for {recipe.training.batch} trajectories"),
-        ("an epoch", f"about {wording.duration(cost.seconds_per_epoch)}, {cost.steps_per_epoch:,} steps"),
-        ("all of it", f"about {wording.duration(cost.seconds)}, {wording.plural(cost.epochs, 'epoch')}"),
+        ("an epoch", f"about {wording.duration(cost.seconds_per_epoch, 1)}, {cost.steps_per_epoch:,} steps"),
+        ("all of it", f"about {wording.duration(cost.seconds, 1)}, {wording.plural(cost.epochs, 'epoch')}"),
         ("memory", f"up to {wording.size(cost.memory)}{free}"),
         ("disk", f"about {wording.size(cost.disk)}"),
     ]

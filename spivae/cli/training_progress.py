@@ -61,7 +61,7 @@ class Lines:
     def epoch(self, record: dict[str, Any]) -> None:
         before = record["seconds"] if self.before is None else self.before
         took, self.before = record["seconds"] - before, record["seconds"]
-        self.write(f"{epoch_line(record, self.epochs)}  {wording.duration(took)}")
+        self.write(f"{epoch_line(record, self.epochs)}  {wording.duration(took, 1)}")
 
     def warn(self, message: str) -> None:
         self.write(f"warning: {message}")

@@ -74,9 +74,9 @@ def test_once_draws_the_curves_as_they_are(size: tuple[int, int], tiny_run: Path
     ("width", "shown"),
     [
         (40, ""),
-        (80, "  epoch 2.50/3  1 min 5 s left"),
-        (90, "  epoch 2.50/3  step 5,000/6,000  1 min 5 s left"),
-        (200, "  epoch 2.50/3  step 5,000/6,000  12 steps/s  1 min 5 s left  CPU 99 %, 250 MB  GPU 50 %"),
+        (80, "  epoch 2.50/3  1 min 05 s left"),
+        (90, "  epoch 2.50/3  step 5,000/6,000  1 min 05 s left"),
+        (200, "  epoch 2.50/3  step 5,000/6,000  12 steps/s  1 min 05 s left  CPU 99 %, 250 MB  GPU 50 %"),
     ],
 )
 def test_the_first_line_keeps_the_id_of_the_run_whatever_the_width(width: int, shown: str, tiny_run: Path):
